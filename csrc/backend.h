@@ -1,0 +1,102 @@
+#pragma once
+// What a device must be able to do: four functions over raw pointers, strides in bytes and plain numbers.
+//
+// csrc/ops fills these descriptions in, csrc/cpu and csrc/cuda carry them out. Nothing here knows of tensors, of the
+// dispatcher or of autograd. "opmath" is the type in which a dtype is computed: float for float32, bfloat16 and
+// float16, double for float64.
+#include <actinium/export.h>
+#include <c10/core/DeviceType.h>
+#include <c10/core/ScalarType.h>
+
+#include <cstdint>
+
+namespace actinium {
+
+// ---------------------------------------------------------------------------------------------------- pointwise
+
+// Which of f, f' and f'' a pointwise problem evaluates, with the operands in the order of Pointwise::data.
+enum class Pass : int {
+  kForward,         // out          | x           out = f(x)
+  kBackward,        // dx           | g, x        dx = g f'(x)
+  kDoubleBackward,  // dg, dx       | a, g, x     dg = a f'(x),  dx = a g f''(x);  a is the gradient of dx
+};
+
+// One elementwise problem. Outputs come first, then inputs. A null output is not wanted and not written. An output may
+// be the same memory as an input (in-place), element for element.
+struct Pointwise {
+  static constexpr int kMaxOperands = 5;
+  static constexpr int kMaxDims = 64;
+
+  int activation;  // index into ACTINIUM_ACTIVATIONS of math/activations.h
+  Pass pass;
+  c10::ScalarType dtype;  // of every operand
+  const double* params;   // the activation's numbers, such as beta
+  int ndim;               // at least 1; fastest dimension first
+  int64_t sizes[kMaxDims];
+  char* data[kMaxOperands];
+  int64_t strides[kMaxOperands][kMaxDims];  // in bytes; 0 for an expanded input
+};
+
+// --------------------------------------------------------------------------------------------------- channelwise
+
+// One problem over dense operands that share one memory order, seen as [outer, channels, inner]. The formula (a struct
+// of ACTINIUM_CHANNEL_FORMULAS in math/activations.h) has per-channel parameters, writes elements, and may add up
+// per-channel sums. A null output is not written, null sums are not computed.
+struct Channelwise {
+  static constexpr int kMaxInputs = 3;
+  static constexpr int kMaxOutputs = 2;
+  static constexpr int kMaxParams = 12;
+
+  int formula;  // index into ACTINIUM_CHANNEL_FORMULAS of math/activations.h
+  c10::ScalarType dtype;  // of inputs and outputs
+  int64_t outer, channels, inner;
+  const void* inputs[kMaxInputs];
+  void* outputs[kMaxOutputs];
+  const void* params[kMaxParams];    // opmath arrays
+  int64_t param_strides[kMaxParams];  // in elements: 1, one value per channel; 0, one value for all
+  double eps;                        // the one number that is not a parameter of a channel (Dice)
+  void* sums;                        // opmath [formula's sums][channels]
+};
+
+// Mean and biased variance over outer and inner of every channel, by a numerically stable single pass.
+struct ChannelStats {
+  c10::ScalarType dtype;
+  int64_t outer, channels, inner;
+  const void* input;
+  void* mean;  // opmath [channels]
+  void* var;   // opmath [channels]
+};
+
+// -------------------------------------------------------------------------------------------------------- maxout
+
+// Both layouts of maxout, for any dim and memory format, are a maximum over the middle of [outer, pieces, inner].
+// Indices are uint8 [outer, inner]: the first of equal pieces, the first NaN if there is one.
+struct Maxout {
+  enum class Pass : int {
+    kForward,   // values, indices (or null) <- input
+    kBackward,  // input-shaped gradient <- values-shaped gradient, indices; pieces that did not win get 0
+    kGather,    // values <- input, indices
+  };
+  Pass pass;
+  c10::ScalarType dtype;
+  int64_t outer, pieces, inner;
+  void* input;       // [outer, pieces, inner]: read, and written by kBackward
+  void* values;      // [outer, inner]: written, and read by kBackward
+  uint8_t* indices;  // [outer, inner]: written by kForward, else read
+};
+
+// ------------------------------------------------------------------------------------------------------- backend
+
+struct Backend {
+  void (*pointwise)(const Pointwise&);
+  void (*channelwise)(const Channelwise&);
+  void (*channel_stats)(const ChannelStats&);
+  void (*maxout)(const Maxout&);
+};
+
+// A device library calls this while it is loaded; the pointer must live as long as the process.
+ACTINIUM_API void register_backend(c10::DeviceType device, const Backend* backend);
+// Null when no library for the device was loaded.
+const Backend* backend(c10::DeviceType device);
+
+}  // namespace actinium

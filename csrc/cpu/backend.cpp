@@ -1,0 +1,145 @@
+// The CPU's backend: chooses the instruction set once, cuts a problem into work for the threads, adds up their sums.
+#include "csrc/backend.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <c10/util/Exception.h>
+
+#include <string>
+#include <vector>
+
+#include "csrc/cpu/kernels.h"
+#include "csrc/math/activations.h"
+
+namespace actinium::cpu {
+namespace {
+
+// Elements below which a second thread costs more than it brings, as at::internal::GRAIN_SIZE.
+constexpr int64_t kGrain = 32768;
+
+// Follows torch's own choice, and so ATEN_CPU_CAPABILITY.
+const Kernels& kernels() {
+  static const Kernels& chosen = []() -> const Kernels& {
+#if defined(__x86_64__)
+    const std::string capability = at::get_cpu_capability();
+    if (capability == "AVX512") return AVX512::kKernels;
+    if (capability == "AVX2") return AVX2::kKernels;
+#endif
+    return DEFAULT::kKernels;
+  }();
+  return chosen;
+}
+
+void pointwise(const Pointwise& problem) {
+  const PointwiseLoop loop = kernels().pointwise(problem);
+  int64_t numel = 1;
+  for (int d = 0; d < problem.ndim; ++d) numel *= problem.sizes[d];
+  at::parallel_for(0, numel, kGrain, [&](int64_t begin, int64_t end) {
+    char* data[Pointwise::kMaxOperands];
+    int64_t strides[Pointwise::kMaxOperands];
+    for (int k = 0; k < Pointwise::kMaxOperands; ++k) strides[k] = problem.strides[k][0];
+    // Row by row along the fastest dimension; the first and the last row may be parts.
+    while (begin < end) {
+      const int64_t column = begin % problem.sizes[0];
+      const int64_t n = std::min(problem.sizes[0] - column, end - begin);
+      for (int k = 0; k < Pointwise::kMaxOperands; ++k) {
+        if (problem.data[k] == nullptr) {
+          data[k] = nullptr;
+          continue;
+        }
+        int64_t offset = column * strides[k], rest = begin / problem.sizes[0];
+        for (int d = 1; d < problem.ndim; ++d) {
+          offset += rest % problem.sizes[d] * problem.strides[k][d];
+          rest /= problem.sizes[d];
+        }
+        data[k] = problem.data[k] + offset;
+      }
+      loop(problem.params, data, strides, n);
+      begin += n;
+    }
+  });
+}
+
+// Cuts units into one range per thread, so that sums depend on the number of threads alone, and calls
+// f(range's number, begin, end).
+template <class F>
+void for_ranges(const ChannelUnits& units, int64_t ranges, F f) {
+  at::parallel_for(0, ranges, 1, [&](int64_t first, int64_t last) {
+    for (int64_t range = first; range < last; ++range) {
+      f(range, units.count * range / ranges, units.count * (range + 1) / ranges);
+    }
+  });
+}
+
+int64_t count_ranges(const ChannelUnits& units) {
+  const int64_t worth = std::max<int64_t>(1, units.count * units.elements / kGrain);
+  return std::min<int64_t>({at::get_num_threads(), worth, std::max<int64_t>(1, units.count)});
+}
+
+int channel_sums(int formula) {
+  switch (static_cast<math::ChannelFormula>(formula)) {
+#define ACTINIUM_CASE(Name)           \
+  case math::ChannelFormula::k##Name: \
+    return math::Name<double>::kSums;
+    ACTINIUM_CHANNEL_FORMULAS(ACTINIUM_CASE)
+#undef ACTINIUM_CASE
+  }
+  return 0;
+}
+
+// Writes numbers as float or double, whichever the dtype's opmath is.
+template <class F>
+void write_opmath(c10::ScalarType dtype, void* to, int64_t n, F value) {
+  if (dtype == c10::ScalarType::Double) {
+    for (int64_t i = 0; i < n; ++i) static_cast<double*>(to)[i] = value(i);
+  } else {
+    for (int64_t i = 0; i < n; ++i) static_cast<float*>(to)[i] = static_cast<float>(value(i));
+  }
+}
+
+void channelwise(const Channelwise& problem) {
+  const ChannelLoop loop = kernels().channelwise(problem);
+  const ChannelUnits units(problem.outer, problem.channels, problem.inner);
+  const int64_t ranges = count_ranges(units);
+  const int64_t width = problem.sums ? channel_sums(problem.formula) * problem.channels : 0;
+  std::vector<double> sums(ranges * width);
+  for_ranges(units, ranges, [&](int64_t range, int64_t begin, int64_t end) {
+    loop(problem, units, begin, end, width ? sums.data() + range * width : nullptr);
+  });
+  if (width == 0) return;
+  write_opmath(problem.dtype, problem.sums, width, [&](int64_t i) {
+    double sum = 0;
+    for (int64_t range = 0; range < ranges; ++range) sum += sums[range * width + i];
+    return sum;
+  });
+}
+
+void channel_stats(const ChannelStats& problem) {
+  const StatsLoop loop = kernels().channel_stats(problem);
+  const ChannelUnits units(problem.outer, problem.channels, problem.inner);
+  const int64_t ranges = count_ranges(units);
+  std::vector<Moments> moments(ranges * problem.channels, Moments{0, 0, 0});
+  for_ranges(units, ranges, [&](int64_t range, int64_t begin, int64_t end) {
+    loop(problem, units, begin, end, moments.data() + range * problem.channels);
+  });
+  for (int64_t range = 1; range < ranges; ++range) {
+    for (int64_t c = 0; c < problem.channels; ++c) moments[c].merge(moments[range * problem.channels + c]);
+  }
+  // The statistics of nothing are NaN (0 / 0), as those of at::var_mean are.
+  write_opmath(problem.dtype, problem.mean, problem.channels,
+               [&](int64_t c) { return moments[c].mean + 0 / moments[c].n; });
+  write_opmath(problem.dtype, problem.var, problem.channels, [&](int64_t c) { return moments[c].m2 / moments[c].n; });
+}
+
+void maxout(const Maxout& problem) {
+  const MaxoutLoop loop = kernels().maxout(problem);
+  const int64_t grain = std::max<int64_t>(1, kGrain / problem.pieces);
+  at::parallel_for(0, problem.outer * problem.inner, grain,
+                   [&](int64_t begin, int64_t end) { loop(problem, begin, end); });
+}
+
+constexpr Backend kBackend{pointwise, channelwise, channel_stats, maxout};
+[[maybe_unused]] const bool kRegistered = (register_backend(c10::DeviceType::CPU, &kBackend), true);
+
+}  // namespace
+}  // namespace actinium::cpu

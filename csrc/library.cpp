@@ -1,0 +1,32 @@
+// The library as a whole: its namespace in the dispatcher, its version and how it was built.
+#include <ATen/Version.h>
+#include <actinium/version.h>
+#include <torch/library.h>
+#include <torch/version.h>
+
+#include <string>
+
+#define ACTINIUM_STRING_(x) #x
+#define ACTINIUM_STRING(x) ACTINIUM_STRING_(x)
+#define ACTINIUM_VERSION             \
+  ACTINIUM_STRING(ACTINIUM_VERSION_MAJOR) \
+  "." ACTINIUM_STRING(ACTINIUM_VERSION_MINOR) "." ACTINIUM_STRING(ACTINIUM_VERSION_PATCH)
+
+namespace actinium {
+
+const char* version() { return ACTINIUM_VERSION; }
+
+const char* build_info() {
+  static const std::string info = std::string("Actinium " ACTINIUM_VERSION ", built for torch " TORCH_VERSION
+                                              ", CPU kernels: ") +
+                                  at::get_cpu_capability();
+  return info.c_str();
+}
+
+}  // namespace actinium
+
+// The one owner of the namespace: a second copy of the library in a process is an error that says so. The ops are
+// fragments, each in the file that holds its kernels.
+TORCH_LIBRARY(actinium, m) {
+  m.def("_build_info() -> str", []() -> std::string { return actinium::build_info(); });
+}

@@ -1,0 +1,39 @@
+#pragma once
+// The list of what Actinium computes. A pointwise activation is one header here, one line in the list, one row in the
+// table of tests and one in the docs; the loops of every device, the schemas and the gradients are made from the list.
+#include "csrc/math/dice.h"
+#include "csrc/math/gelu_tanh.h"
+#include "csrc/math/mish.h"
+#include "csrc/math/selu.h"
+#include "csrc/math/swish.h"
+
+// f, f' and f'' of one value. `_(Name)`: math::Name<T>.
+#define ACTINIUM_ACTIVATIONS(_) \
+  _(Mish)                       \
+  _(Swish)                      \
+  _(GeluTanh)                   \
+  _(Selu)
+
+// Formulas with per-channel parameters and sums. `_(Name)`: math::Name<T>.
+#define ACTINIUM_CHANNEL_FORMULAS(_) \
+  _(SwishForward)                    \
+  _(SwishBackward)                   \
+  _(SwishDoubleBackward)             \
+  _(DiceForward)                     \
+  _(DiceBackward)                    \
+  _(DiceMoments)                     \
+  _(DiceDoubleBackward)
+
+namespace actinium::math {
+
+// Position of a formula in its list, as Pointwise::activation and Channelwise::formula carry it.
+enum class Activation : int {
+#define ACTINIUM_ENUM(Name) k##Name,
+  ACTINIUM_ACTIVATIONS(ACTINIUM_ENUM)
+};
+enum class ChannelFormula : int {
+  ACTINIUM_CHANNEL_FORMULAS(ACTINIUM_ENUM)
+#undef ACTINIUM_ENUM
+};
+
+}  // namespace actinium::math

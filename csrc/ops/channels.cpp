@@ -1,0 +1,98 @@
+#include "csrc/ops/channels.h"
+
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+
+namespace actinium::ops {
+
+int64_t wrap_dim(const char* op, const Tensor& self, int64_t dim) {
+  const int64_t ndim = std::max<int64_t>(self.dim(), 1);
+  TORCH_CHECK_INDEX(-ndim <= dim && dim < ndim, op, ": dim=", dim, " is out of range for self with ", self.dim(),
+                    " dimensions, expected ", -ndim, " to ", ndim - 1);
+  return dim < 0 ? dim + ndim : dim;
+}
+
+SymInt channels_of(const Tensor& self, int64_t dim) { return self.dim() == 0 ? SymInt(1) : self.sym_size(dim); }
+
+void check_parameter(const char* op, const char* argument, const Tensor& parameter, const Tensor& self,
+                     const SymInt& channels, int64_t dim, bool one_allowed) {
+  const auto dtype = parameter.scalar_type();
+  TORCH_CHECK_TYPE(dtype == self.scalar_type() || dtype == opmath_type(self.scalar_type()), op, ": ", argument,
+                   " has dtype ", dtype, ", but self has ", self.scalar_type());
+  TORCH_CHECK(parameter.device() == self.device(), op, ": ", argument, " is on ", parameter.device(),
+              ", but self is on ", self.device());
+  const SymInt numel = parameter.sym_numel();
+  TORCH_CHECK_VALUE((one_allowed && numel == 1) || (parameter.dim() == 1 && numel == channels), op, ": ", argument,
+                    " has shape ", shape_of(parameter), ", expected ", one_allowed ? "one element or " : "", "[",
+                    channels, "], the channels of self (shape ", shape_of(self), ") along dim ", dim);
+}
+
+ChannelCall::ChannelCall(const char* op, const Tensor& self, int64_t dim, int64_t channels)
+    : op_(op), like_(self.is_non_overlapping_and_dense() ? self : output_like(self)), channels_(channels) {
+  const int64_t numel = self.numel();
+  // In a dense tensor, dims of smaller strides than the channels' lie within them, all others around them.
+  if (channels == 1) {
+    inner_ = numel;
+  } else {
+    inner_ = like_.stride(dim);
+  }
+  outer_ = numel == 0 ? 0 : numel / (channels_ * inner_);
+}
+
+Tensor ChannelCall::dense(const Tensor& t) const {
+  return same_layout(t, like_) ? t : at::empty_like(like_).copy_(t);
+}
+
+Tensor ChannelCall::new_output() const { return output_like(like_); }
+
+Tensor ChannelCall::new_sums(int64_t rows) const {
+  return at::empty({rows, channels_}, like_.options().dtype(opmath_type(like_.scalar_type())));
+}
+
+Tensor ChannelCall::parameter(const Tensor& t) const {
+  return t.to(opmath_type(like_.scalar_type())).contiguous();
+}
+
+void ChannelCall::run(math::ChannelFormula formula, std::initializer_list<Tensor> inputs,
+                      std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> params, const Tensor& sums,
+                      double eps) const {
+  if (like_.numel() == 0) {
+    if (sums.defined()) sums.zero_();
+    return;
+  }
+  const c10::DeviceGuard guard(like_.device());
+  Channelwise problem{};
+  problem.formula = static_cast<int>(formula);
+  problem.dtype = like_.scalar_type();
+  problem.outer = outer_;
+  problem.channels = channels_;
+  problem.inner = inner_;
+  problem.eps = eps;
+  int k = 0;
+  for (const Tensor& t : inputs) problem.inputs[k++] = t.const_data_ptr();
+  k = 0;
+  for (const Tensor& t : outputs) problem.outputs[k++] = t.defined() ? t.mutable_data_ptr() : nullptr;
+  k = 0;
+  for (const Tensor& t : params) {
+    problem.params[k] = t.const_data_ptr();
+    problem.param_strides[k++] = t.numel() == 1 ? 0 : 1;
+  }
+  problem.sums = sums.defined() ? sums.mutable_data_ptr() : nullptr;
+  backend_of(op_, like_).channelwise(problem);
+}
+
+std::pair<Tensor, Tensor> ChannelCall::stats(const Tensor& input) const {
+  const auto options = like_.options().dtype(opmath_type(like_.scalar_type()));
+  if (like_.numel() == 0) {
+    // The statistics of nothing, as at::var_mean gives them.
+    const Tensor nan = at::full({channels_}, std::numeric_limits<double>::quiet_NaN(), options);
+    return {nan, nan.clone()};
+  }
+  const Tensor mean = at::empty({channels_}, options), var = at::empty({channels_}, options);
+  const c10::DeviceGuard guard(like_.device());
+  backend_of(op_, like_).channel_stats({like_.scalar_type(), outer_, channels_, inner_, input.const_data_ptr(),
+                                        mean.mutable_data_ptr(), var.mutable_data_ptr()});
+  return {mean, var};
+}
+
+}  // namespace actinium::ops

@@ -1,0 +1,48 @@
+#pragma once
+// Tensors seen as [outer, channels, inner] in the order of their memory, for the ops with one parameter per channel.
+#include <ATen/ops/empty.h>
+
+#include <initializer_list>
+
+#include "csrc/math/activations.h"
+#include "csrc/ops/common.h"
+
+namespace actinium::ops {
+
+// dim, counted from the end if negative; a 0-dim tensor has one channel.
+int64_t wrap_dim(const char* op, const Tensor& self, int64_t dim);
+SymInt channels_of(const Tensor& self, int64_t dim);
+
+// A parameter of 1 or C elements, of self's dtype, or float32 beside a 16-bit self.
+void check_parameter(const char* op, const char* argument, const Tensor& parameter, const Tensor& self,
+                     const SymInt& channels, int64_t dim, bool one_allowed);
+
+// Calls one formula over operands of one shape. The first input is copied where it does not lie densely in memory,
+// the others where they do not lie as it does; new outputs lie as it does.
+class ChannelCall {
+ public:
+  ChannelCall(const char* op, const Tensor& self, int64_t dim, int64_t channels);
+
+  // self or a gradient, in self's layout.
+  Tensor dense(const Tensor& t) const;
+  Tensor new_output() const;
+  // [rows, channels] of opmath.
+  Tensor new_sums(int64_t rows) const;
+  // The parameter in opmath, one number or one per channel.
+  Tensor parameter(const Tensor& t) const;
+  // Elements in a channel.
+  int64_t per_channel() const { return outer_ * inner_; }
+
+  // Undefined outputs and sums are not wanted.
+  void run(math::ChannelFormula formula, std::initializer_list<Tensor> inputs, std::initializer_list<Tensor> outputs,
+           std::initializer_list<Tensor> params, const Tensor& sums, double eps = 0) const;
+  // Mean and biased variance of every channel.
+  std::pair<Tensor, Tensor> stats(const Tensor& input) const;
+
+ private:
+  const char* op_;
+  Tensor like_;  // self, or an empty tensor of its shape that is dense
+  int64_t outer_, channels_, inner_;
+};
+
+}  // namespace actinium::ops

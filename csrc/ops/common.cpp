@@ -1,0 +1,83 @@
+#include "csrc/ops/common.h"
+
+#include <ATen/MemoryOverlap.h>
+#include <ATen/TensorIterator.h>
+#include <ATen/ops/empty_like.h>
+
+#include <array>
+#include <sstream>
+
+namespace actinium {
+
+namespace {
+std::array<const Backend*, static_cast<size_t>(c10::DeviceType::COMPILE_TIME_MAX_DEVICE_TYPES)> backends;
+}  // namespace
+
+void register_backend(c10::DeviceType device, const Backend* backend) {
+  backends[static_cast<size_t>(device)] = backend;
+}
+const Backend* backend(c10::DeviceType device) { return backends[static_cast<size_t>(device)]; }
+
+namespace ops {
+
+void check_input(const char* op, const char* argument, const Tensor& t) {
+  const auto dtype = t.scalar_type();
+  TORCH_CHECK_TYPE(dtype == at::kFloat || dtype == at::kDouble || dtype == at::kBFloat16 || dtype == at::kHalf, op, ": ",
+                   argument, " has dtype ", dtype, ", expected Float, Double, BFloat16 or Half");
+}
+
+void check_like(const char* op, const char* argument, const Tensor& t, const Tensor& self) {
+  TORCH_CHECK_TYPE(t.scalar_type() == self.scalar_type(), op, ": ", argument, " has dtype ", t.scalar_type(),
+                   ", but self has ", self.scalar_type());
+  TORCH_CHECK(t.device() == self.device(), op, ": ", argument, " is on ", t.device(), ", but self is on ",
+              self.device());
+  TORCH_CHECK_VALUE(t.sym_sizes() == self.sym_sizes(), op, ": ", argument, " has shape ", shape_of(t),
+                    ", but self has ", shape_of(self));
+}
+
+const Backend& backend_of(const char* op, const Tensor& self) {
+  const Backend* const found = backend(self.device().type());
+  TORCH_CHECK_NOT_IMPLEMENTED(found != nullptr, op, ": self is on ", self.device(),
+                              ", but no Actinium library for that device is loaded",
+                              self.is_cuda() ? " (libactinium_cuda.so; was Actinium built with CUDA?)" : "");
+  return *found;
+}
+
+c10::ScalarType opmath_type(c10::ScalarType dtype) { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
+
+Tensor output_like(const Tensor& self) {
+  auto format = at::MemoryFormat::Preserve;
+  if (self.is_contiguous()) {
+    format = at::MemoryFormat::Contiguous;
+  } else if (self.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+    format = at::MemoryFormat::ChannelsLast;
+  } else if (self.is_contiguous(at::MemoryFormat::ChannelsLast3d)) {
+    format = at::MemoryFormat::ChannelsLast3d;
+  }
+  return at::empty_like(self, self.options(), format);
+}
+
+void prepare_out(const char* op, const Tensor& out, const Tensor& self) {
+  if (out.is_same(self)) {
+    at::assert_no_internal_overlap(out);
+    return;
+  }
+  TORCH_CHECK_TYPE(out.scalar_type() == self.scalar_type(), op, ": out has dtype ", out.scalar_type(),
+                   ", but self has ", self.scalar_type());
+  TORCH_CHECK(out.device() == self.device(), op, ": out is on ", out.device(), ", but self is on ", self.device());
+  at::TensorIteratorConfig().set_check_mem_overlap(true).add_output(out).add_const_input(self).build();
+}
+
+bool same_layout(const Tensor& a, const Tensor& b) {
+  if (a.is_contiguous() && b.is_contiguous()) return true;
+  return a.is_non_overlapping_and_dense() && a.strides() == b.strides();
+}
+
+std::string shape_of(const Tensor& t) {
+  std::ostringstream out;
+  out << t.sym_sizes();
+  return out.str();
+}
+
+}  // namespace ops
+}  // namespace actinium

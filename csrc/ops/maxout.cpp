@@ -1,0 +1,268 @@
+// Maxout (Goodfellow et al. 2013): the largest of k pieces along a dim, with one byte of index for its gradient.
+#include <ATen/ops/empty.h>
+
+#include "csrc/ops/channels.h"
+#include "csrc/ops/node.h"
+
+namespace actinium::ops {
+namespace {
+
+using Values = std::tuple<Tensor, Tensor>;
+// The op's name and arguments as every kernel has them.
+using Layout = c10::string_view;
+
+const auto& forward_op() {
+  static const auto op = find_op<Tensor(const Tensor&, SymInt, int64_t, Layout)>("maxout");
+  return op;
+}
+const auto& indices_op() {
+  static const auto op = find_op<Values(const Tensor&, SymInt, int64_t, Layout)>("maxout_with_indices");
+  return op;
+}
+const auto& backward_op() {
+  static const auto op =
+      find_op<Tensor(const Tensor&, const Tensor&, SymInt, int64_t, Layout)>("maxout_backward");
+  return op;
+}
+const auto& gather_op() {
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, SymInt, int64_t, Layout)>("_maxout_gather");
+  return op;
+}
+
+// Checks what does not depend on which tensor is given; returns dim counted from the front.
+int64_t check_arguments(const char* op, const Tensor& t, const SymInt& pieces, int64_t dim, Layout layout) {
+  check_input(op, "self", t);
+  TORCH_CHECK_VALUE(pieces >= 1 && pieces <= 256, op, ": pieces=", pieces, ", expected 1 to 256");
+  TORCH_CHECK_VALUE(layout == "unit" || layout == "piece", op, ": layout='", layout, "', expected 'unit' or 'piece'");
+  TORCH_CHECK_VALUE(t.dim() > 0, op, ": self has no dimensions, expected at least 1");
+  return wrap_dim(op, t, dim);
+}
+
+void check_indices(const char* op, const Tensor& indices, const Tensor& self, c10::SymIntArrayRef sizes) {
+  TORCH_CHECK_TYPE(indices.scalar_type() == at::kByte, op, ": indices has dtype ", indices.scalar_type(),
+                   ", expected Byte");
+  TORCH_CHECK(indices.device() == self.device(), op, ": indices is on ", indices.device(), ", but self is on ",
+              self.device());
+  TORCH_CHECK_VALUE(indices.sym_sizes() == sizes, op, ": indices has shape ", shape_of(indices), ", expected ", sizes);
+}
+
+// self's shape with the channels divided by the pieces.
+std::vector<SymInt> output_sizes(const char* op, const Tensor& self, const SymInt& pieces, int64_t dim) {
+  std::vector<SymInt> sizes = self.sym_sizes().vec();
+  TORCH_CHECK_VALUE(sizes[dim] % pieces == 0, op, ": dim ", dim, " has ", sizes[dim],
+                    " channels, not divisible by pieces=", pieces);
+  sizes[dim] = sizes[dim] / pieces;
+  return sizes;
+}
+
+// A new tensor of these sizes whose dims lie in memory in the order of like's.
+Tensor empty_ordered(c10::SymIntArrayRef sizes, const Tensor& like, at::ScalarType dtype) {
+  // Contiguous and channels_last first: where sizes of 1 leave the order open, they decide.
+  auto format = at::MemoryFormat::Contiguous;
+  if (!like.is_contiguous() && like.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+    format = at::MemoryFormat::ChannelsLast;
+  } else if (!like.is_contiguous() && like.is_contiguous(at::MemoryFormat::ChannelsLast3d)) {
+    format = at::MemoryFormat::ChannelsLast3d;
+  } else if (!like.is_contiguous() && like.is_non_overlapping_and_dense()) {
+    std::vector<int64_t> order(like.dim());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int64_t a, int64_t b) { return like.sym_stride(a) > like.sym_stride(b); });
+    std::vector<SymInt> strides(sizes.size());
+    SymInt stride = 1;
+    for (auto d = order.rbegin(); d != order.rend(); ++d) {
+      strides[*d] = stride;
+      stride = stride * (sizes[*d] > 1 ? sizes[*d] : SymInt(1));
+    }
+    return at::empty_strided_symint(sizes, strides, like.options().dtype(dtype));
+  }
+  return at::empty_symint(sizes, like.options().dtype(dtype), format);
+}
+
+// Runs a pass over dense tensors in one memory order, seen as [outer, pieces, inner].
+void run(const char* op, Maxout::Pass pass, const Tensor& wide, const Tensor& narrow, const Tensor& indices,
+         int64_t pieces, int64_t dim, Layout layout) {
+  if (wide.is_meta() || narrow.numel() == 0) return;
+  const c10::DeviceGuard guard(wide.device());
+  const int64_t units = narrow.size(dim);
+  // What lies within a channel of the wide tensor.
+  const int64_t within = wide.size(dim) == 1 ? 1 : wide.stride(dim);
+  Maxout problem;
+  problem.pass = pass;
+  problem.dtype = wide.scalar_type();
+  problem.pieces = pieces;
+  // unit: the pieces of a unit lie together. piece: each piece is a block of all units.
+  problem.inner = layout == "unit" ? within : units * within;
+  problem.outer = narrow.numel() / problem.inner;
+  const bool writes_wide = pass == Maxout::Pass::kBackward;
+  problem.input = writes_wide ? wide.mutable_data_ptr() : const_cast<void*>(wide.const_data_ptr());
+  problem.values = writes_wide ? const_cast<void*>(narrow.const_data_ptr()) : narrow.mutable_data_ptr();
+  problem.indices = nullptr;
+  if (indices.defined()) {
+    problem.indices = static_cast<uint8_t*>(pass == Maxout::Pass::kForward ? indices.mutable_data_ptr()
+                                                                           : const_cast<void*>(indices.const_data_ptr()));
+  }
+  backend_of(op, wide).maxout(problem);
+}
+
+// t itself where it lies as `like` does, else a copy that does.
+Tensor in_order_of(const Tensor& like, const Tensor& t) {
+  return same_layout(t, like) ? t : at::empty_like(like, t.options()).copy_(t);
+}
+Tensor dense(const Tensor& self) {
+  return self.is_non_overlapping_and_dense() ? self : output_like(self).copy_(self);
+}
+
+// ------------------------------------------------------------------------------------------------ device and Meta
+
+Tensor forward_into(const char* op, const Tensor& self, const SymInt& pieces, int64_t dim, Layout layout,
+                    Tensor* indices) {
+  dim = check_arguments(op, self, pieces, dim, layout);
+  const auto sizes = output_sizes(op, self, pieces, dim);
+  if (self.is_meta()) {
+    if (indices) *indices = empty_ordered(sizes, self, at::kByte);
+    return empty_ordered(sizes, self, self.scalar_type());
+  }
+  const Tensor x = dense(self);
+  const Tensor values = empty_ordered(sizes, x, x.scalar_type());
+  if (indices) *indices = empty_ordered(sizes, x, at::kByte);
+  run(op, Maxout::Pass::kForward, x, values, indices ? *indices : Tensor(), pieces.expect_int(), dim, layout);
+  return values;
+}
+
+Tensor forward(const Tensor& self, SymInt pieces, int64_t dim, Layout layout) {
+  return forward_into("maxout", self, pieces, dim, layout, nullptr);
+}
+
+Values forward_with_indices(const Tensor& self, SymInt pieces, int64_t dim, Layout layout) {
+  Tensor indices;
+  Tensor values = forward_into("maxout_with_indices", self, pieces, dim, layout, &indices);
+  return {values, indices};
+}
+
+Tensor backward(const Tensor& grad, const Tensor& indices, SymInt pieces, int64_t dim, Layout layout) {
+  const char* const op = "maxout_backward";
+  dim = check_arguments(op, grad, pieces, dim, layout);
+  check_indices(op, indices, grad, grad.sym_sizes());
+  std::vector<SymInt> sizes = grad.sym_sizes().vec();
+  sizes[dim] = sizes[dim] * pieces;
+  // The indices lie as the input did, and the gradient is to lie so as well.
+  const Tensor grad_input = empty_ordered(sizes, indices, grad.scalar_type());
+  if (grad.is_meta()) return grad_input;
+  const Tensor i = dense(indices);
+  run(op, Maxout::Pass::kBackward, grad_input, in_order_of(i, grad), i, pieces.expect_int(), dim, layout);
+  return grad_input;
+}
+
+Tensor gather(const Tensor& self, const Tensor& indices, SymInt pieces, int64_t dim, Layout layout) {
+  const char* const op = "_maxout_gather";
+  dim = check_arguments(op, self, pieces, dim, layout);
+  const auto sizes = output_sizes(op, self, pieces, dim);
+  check_indices(op, indices, self, sizes);
+  if (self.is_meta()) return empty_ordered(sizes, self, self.scalar_type());
+  const Tensor x = dense(self);
+  const Tensor values = empty_ordered(sizes, x, x.scalar_type());
+  run(op, Maxout::Pass::kGather, x, values, in_order_of(values, indices), pieces.expect_int(), dim, layout);
+  return values;
+}
+
+// ------------------------------------------------------------------------------------------------------ gradients
+
+using Numbers = std::tuple<SymInt, int64_t, std::string>;
+
+// values = the pieces that won: linear in the pieces.
+struct Scatter {
+  static std::string name() { return "MaxoutBackward0"; }
+  static constexpr int kSaved = 1;
+  Numbers numbers;
+  variable_list operator()(const variable_list& grads, const std::array<Tensor, 1>& saved, Wanted) const {
+    const auto& [pieces, dim, layout] = numbers;
+    return {backward_op().call(grads[0], saved[0], pieces, dim, layout)};
+  }
+};
+struct Gather {
+  static std::string name() { return "MaxoutBackwardBackward0"; }
+  static constexpr int kSaved = 1;
+  Numbers numbers;
+  variable_list operator()(const variable_list& grads, const std::array<Tensor, 1>& saved, Wanted) const {
+    const auto& [pieces, dim, layout] = numbers;
+    return {gather_op().call(grads[0], saved[0], pieces, dim, layout)};
+  }
+};
+
+Numbers numbers(const SymInt& pieces, int64_t dim, Layout layout) { return {pieces, dim, std::string(layout)}; }
+
+Tensor forward_autograd(DispatchKeySet keys, const Tensor& self, SymInt pieces, int64_t dim, Layout layout) {
+  // The index is written only where a derivative will want it.
+  if (torch::autograd::compute_requires_grad(self) || has_tangent(self)) {
+    return std::get<0>(indices_op().call(self, pieces, dim, layout));
+  }
+  return below_autograd(
+      [&] { return forward_op().redispatch(keys & c10::after_autograd_keyset, self, pieces, dim, layout); });
+}
+
+Values indices_autograd(DispatchKeySet keys, const Tensor& self, SymInt pieces, int64_t dim, Layout layout) {
+  auto node = record(Scatter{numbers(pieces, dim, layout)}, self);
+  auto [values, indices] = below_autograd(
+      [&] { return indices_op().redispatch(keys & c10::after_autograd_keyset, self, pieces, dim, layout); });
+  if (node) node->save(indices);
+  attach(values, node);
+  if (has_tangent(self)) set_tangent(values, gather_op().call(tangent(self), indices, pieces, dim, layout));
+  return {values, indices};
+}
+
+Tensor backward_autograd(DispatchKeySet keys, const Tensor& grad, const Tensor& indices, SymInt pieces, int64_t dim,
+                         Layout layout) {
+  auto node = record(Gather{numbers(pieces, dim, layout)}, grad);
+  if (node) node->save(indices);
+  const Tensor result = below_autograd(
+      [&] { return backward_op().redispatch(keys & c10::after_autograd_keyset, grad, indices, pieces, dim, layout); });
+  attach(result, node);
+  if (has_tangent(grad)) set_tangent(result, backward_op().call(tangent(grad), indices, pieces, dim, layout));
+  return result;
+}
+
+Tensor gather_autograd(DispatchKeySet keys, const Tensor& self, const Tensor& indices, SymInt pieces, int64_t dim,
+                       Layout layout) {
+  auto node = record(Scatter{numbers(pieces, dim, layout)}, self);
+  if (node) node->save(indices);
+  const Tensor result = below_autograd(
+      [&] { return gather_op().redispatch(keys & c10::after_autograd_keyset, self, indices, pieces, dim, layout); });
+  attach(result, node);
+  if (has_tangent(self)) set_tangent(result, gather_op().call(tangent(self), indices, pieces, dim, layout));
+  return result;
+}
+
+// --------------------------------------------------------------------------------------------------- registration
+
+TORCH_LIBRARY_FRAGMENT(actinium, m) {
+  const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
+  m.def("maxout(Tensor self, SymInt pieces, int dim=1, str layout=\"unit\") -> Tensor", tags);
+  m.def(
+      "maxout_with_indices(Tensor self, SymInt pieces, int dim=1, str layout=\"unit\") -> (Tensor values, Tensor "
+      "indices)",
+      tags);
+  m.def(
+      "maxout_backward(Tensor grad_output, Tensor indices, SymInt pieces, int dim=1, str layout=\"unit\") -> Tensor",
+      tags);
+  m.def("_maxout_gather(Tensor self, Tensor indices, SymInt pieces, int dim=1, str layout=\"unit\") -> Tensor", tags);
+}
+
+void device(torch::Library& m) {
+  m.impl("maxout", TORCH_FN(forward));
+  m.impl("maxout_with_indices", TORCH_FN(forward_with_indices));
+  m.impl("maxout_backward", TORCH_FN(backward));
+  m.impl("_maxout_gather", TORCH_FN(gather));
+}
+TORCH_LIBRARY_IMPL(actinium, CPU, m) { device(m); }
+TORCH_LIBRARY_IMPL(actinium, CUDA, m) { device(m); }
+TORCH_LIBRARY_IMPL(actinium, Meta, m) { device(m); }
+TORCH_LIBRARY_IMPL(actinium, Autograd, m) {
+  m.impl("maxout", TORCH_FN(forward_autograd));
+  m.impl("maxout_with_indices", TORCH_FN(indices_autograd));
+  m.impl("maxout_backward", TORCH_FN(backward_autograd));
+  m.impl("_maxout_gather", TORCH_FN(gather_autograd));
+}
+
+}  // namespace
+}  // namespace actinium::ops

@@ -1,0 +1,136 @@
+#pragma once
+// Recording a call in the graph, as the kernels that torch generates for its own ops do.
+//
+// torch::autograd::Function would be shorter, but an op made with it has no forward mode, no torch.func and no
+// compile with fullgraph. Here a kernel under the Autograd key makes a node of the graph, redispatches below autograd,
+// hands the output to the node, and sets the output's tangent where an input has one.
+//
+// This header also hides what differs between versions of torch: a node is held by shared_ptr with `deleteNode` in
+// 2.11 and by c10::intrusive_ptr in 2.15.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <torch/csrc/autograd/VariableTypeUtils.h>
+#include <torch/csrc/dynamo/compiled_autograd.h>
+
+#include <array>
+#include <mutex>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "csrc/ops/common.h"
+
+namespace actinium::ops {
+
+using torch::autograd::Node;
+using torch::autograd::SavedVariable;
+using torch::autograd::variable_list;
+
+template <class N>
+using NodePtr = std::conditional_t<std::is_same_v<decltype(torch::autograd::Edge::function), std::shared_ptr<Node>>,
+                                   std::shared_ptr<N>, c10::intrusive_ptr<N>>;
+
+// A node that saves kSaved tensors and the numbers of the call. Grad has
+//   static std::string name();                 what grad_fn prints
+//   static constexpr int kSaved;
+//   std::tuple<...> numbers;                   what else the call was given
+//   variable_list operator()(const variable_list& grads, const std::array<Tensor, kSaved>& saved,
+//                            Wanted wanted) const;
+// where wanted(i) tells whether the gradient of the i-th recorded input is needed.
+struct Wanted {
+  const Node* node;
+  bool operator()(size_t i) const { return node->task_should_compute_output(i); }
+};
+
+template <class Grad>
+class GradNode final : public Node {
+ public:
+  explicit GradNode(Grad grad) : grad_(std::move(grad)) {}
+
+  template <class... Tensors>
+  void save(const Tensors&... tensors) {
+    static_assert(sizeof...(Tensors) == Grad::kSaved);
+    saved_ = {SavedVariable(tensors, /*is_output=*/false)...};
+  }
+
+  variable_list apply(variable_list&& grads) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    std::array<Tensor, Grad::kSaved> tensors;
+    for (size_t i = 0; i < tensors.size(); ++i) tensors[i] = saved_[i].unpack();
+    bool any = false;
+    for (const Tensor& grad : grads) any |= grad.defined();
+    if (!any) return variable_list(num_outputs());
+    return grad_(grads, tensors, Wanted{this});
+  }
+
+  void release_variables() override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (SavedVariable& saved : saved_) saved.reset_data();
+  }
+
+  std::string name() const override { return Grad::name(); }
+
+  // Compiled autograd: what the node depends on, and a run with tensors that stand for the saved ones.
+  void compiled_args(torch::dynamo::autograd::CompiledNodeArgs& args) const override {
+    args.collect(Grad::name());
+    for (const SavedVariable& saved : saved_) args.collect(saved, /*is_output=*/false);
+    std::apply([&](const auto&... number) { (args.collect(number), ...); }, grad_.numbers);
+  }
+  variable_list apply_with_saved(const variable_list& grads,
+                                 torch::dynamo::autograd::SwapSavedVariables& swap) override {
+    for (SavedVariable& saved : saved_) swap.before(saved);
+    std::apply([&](auto&... number) { (swap.before(number), ...); }, grad_.numbers);
+    variable_list result = apply(variable_list(grads));
+    for (SavedVariable& saved : saved_) swap.after(saved);
+    std::apply([&](auto&... number) { (swap.after(number), ...); }, grad_.numbers);
+    return result;
+  }
+
+ private:
+  Grad grad_;
+  std::array<SavedVariable, Grad::kSaved> saved_;
+};
+
+// A node for a call with these inputs, or null where none of them needs a gradient. An edge for each input, in order.
+template <class Grad, class... Inputs>
+NodePtr<GradNode<Grad>> record(Grad grad, const Inputs&... inputs) {
+  if (!torch::autograd::compute_requires_grad(inputs...)) return nullptr;
+  NodePtr<GradNode<Grad>> node;
+  if constexpr (std::is_same_v<NodePtr<Node>, std::shared_ptr<Node>>) {
+    // Found by its argument, since torch versions with intrusive nodes do not declare it.
+    node = NodePtr<GradNode<Grad>>(new GradNode<Grad>(std::move(grad)), [](GradNode<Grad>* n) { deleteNode(n); });
+  } else {
+    node = c10::make_intrusive<GradNode<Grad>>(std::move(grad));
+  }
+  node->set_next_edges(torch::autograd::collect_next_edges(inputs...));
+  return node;
+}
+
+// The output of the next backend, below autograd and in-place bookkeeping.
+template <class F>
+auto below_autograd(F f) {
+  at::AutoDispatchBelowADInplaceOrView guard;
+  return f();
+}
+
+// Makes node, unless it is null, the source of output's gradient.
+template <class Pointer>
+void attach(const Tensor& output, const Pointer& node) {
+  if (node) torch::autograd::set_history(output, node);
+}
+
+// Forward mode. Level 0 is the only one; torch.func's levels are wrappers of their own.
+inline bool has_tangent(const Tensor& t) { return t.defined() && t._fw_grad(/*level=*/0).defined(); }
+inline Tensor tangent(const Tensor& t) { return t.defined() ? t._fw_grad(/*level=*/0) : Tensor(); }
+inline Tensor primal(const Tensor& t) { return t.defined() ? t._fw_primal(/*level=*/0) : t; }
+inline void set_tangent(const Tensor& t, const Tensor& tangent) {
+  if (t.defined() && tangent.defined()) t._set_fw_grad(tangent, /*level=*/0, /*is_inplace_op=*/false);
+}
+inline std::optional<Tensor> optional(const Tensor& t) {
+  return t.defined() ? std::optional<Tensor>(t) : std::nullopt;
+}
+// a + b, where either may be absent.
+inline Tensor add_defined(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
+
+}  // namespace actinium::ops

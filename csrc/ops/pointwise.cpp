@@ -1,0 +1,296 @@
+// Every op that applies a function of one value: forward, in-place, out=, backward and double backward, made from the
+// list of activations in math/activations.h.
+#include <ATen/TensorIterator.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <iomanip>
+#include <sstream>
+#include <utility>
+
+#include "csrc/math/activations.h"
+#include "csrc/ops/overloads.h"
+
+namespace actinium::ops {
+namespace {
+
+// ------------------------------------------------------------------------------------------------------ launching
+
+// The numbers of a call, as opmath has them.
+template <size_t N>
+struct Numbers {
+  std::array<double, N == 0 ? 1 : N> values{};
+
+  template <class... Scalars>
+  Numbers(const std::string& op, c10::ScalarType dtype, const std::array<math::Parameter, N>& params,
+          const Scalars&... scalars) {
+    [[maybe_unused]] size_t i = 0;
+    [[maybe_unused]] const bool wide = dtype == at::kDouble;
+    ([&] {
+      TORCH_CHECK_TYPE(!scalars.isComplex(), op, ": ", params[i].name, " must be a real number, got ", scalars);
+      const double value = scalars.toDouble();
+      values[i++] = wide ? value : static_cast<double>(static_cast<float>(value));
+    }(), ...);
+  }
+};
+
+// Runs one pass. Operands as listed at actinium::Pass; an undefined output is not wanted.
+void launch(const char* op, int activation, Pass pass, const double* params, std::initializer_list<const Tensor*> outputs,
+            std::initializer_list<const Tensor*> inputs) {
+  const Tensor& self = **(inputs.end() - 1);
+  if (self.is_meta() || self.numel() == 0) return;
+  Pointwise problem;
+  problem.activation = activation;
+  problem.pass = pass;
+  problem.dtype = self.scalar_type();
+  problem.params = params;
+
+  const c10::DeviceGuard guard(self.device());
+  const Backend& backend = backend_of(op, self);
+  const auto alike = [&](const Tensor* t) { return !t->defined() || same_layout(*t, self); };
+  const bool flat = std::all_of(outputs.begin(), outputs.end(), alike) && std::all_of(inputs.begin(), inputs.end(), alike);
+  int k = 0;
+  if (flat) {
+    // Alike in memory: one row.
+    problem.ndim = 1;
+    problem.sizes[0] = self.numel();
+    const auto add = [&](void* data) {
+      problem.data[k] = static_cast<char*>(data);
+      problem.strides[k++][0] = static_cast<int64_t>(self.element_size());
+    };
+    for (const Tensor* t : outputs) add(t->defined() ? t->mutable_data_ptr() : nullptr);
+    for (const Tensor* t : inputs) add(const_cast<void*>(t->const_data_ptr()));
+  } else {
+    // TensorIterator orders and merges the dimensions.
+    at::TensorIteratorConfig config;
+    config.check_all_same_dtype(true).resize_outputs(false).set_check_mem_overlap(true);
+    for (const Tensor* t : outputs) {
+      if (t->defined()) config.add_output(*t);
+    }
+    for (const Tensor* t : inputs) config.add_const_input(*t);
+    const auto iter = config.build();
+    problem.ndim = std::max(iter.ndim(), 1);
+    for (int d = 0; d < problem.ndim; ++d) problem.sizes[d] = iter.ndim() == 0 ? 1 : iter.shape()[d];
+    int operand = 0;
+    const auto add = [&](const Tensor* t) {
+      problem.data[k] = t->defined() ? static_cast<char*>(iter.data_ptr(operand)) : nullptr;
+      for (int d = 0; d < problem.ndim; ++d) {
+        problem.strides[k][d] = t->defined() && iter.ndim() > 0 ? iter.strides(operand)[d]
+                                                                : static_cast<int64_t>(self.element_size());
+      }
+      operand += t->defined();
+      ++k;
+    };
+    for (const Tensor* t : outputs) add(t);
+    for (const Tensor* t : inputs) add(t);
+  }
+  for (; k < Pointwise::kMaxOperands; ++k) problem.data[k] = nullptr;
+  backend.pointwise(problem);
+}
+
+// ---------------------------------------------------------------------------------------------------------- names
+
+// "gelu_tanh" -> "GeluTanh", for what grad_fn prints.
+std::string camel_case(const std::string& name) {
+  std::string out;
+  bool up = true;
+  for (const char c : name) {
+    if (c == '_') {
+      up = true;
+      continue;
+    }
+    out += up ? static_cast<char>(std::toupper(c)) : c;
+    up = false;
+  }
+  return out;
+}
+
+// One argument, and one number kept, for each of an activation's parameters.
+template <size_t>
+using Argument = const Scalar&;
+template <size_t>
+using Number = Scalar;
+
+// -------------------------------------------------------------------------------------------- one activation's ops
+
+template <template <class> class Activation, int index, class = std::make_index_sequence<Activation<float>::kParams.size()>>
+struct PointwiseOps;
+
+template <template <class> class Activation, int index, size_t... I>
+struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
+  using Self = PointwiseOps;
+  using Formula = Activation<float>;
+  static constexpr const char* kName = Formula::kName;
+  static constexpr const char* kOverload = "";
+  static constexpr const char* kOutOverload = "out";
+  using Forms = Overloads<PointwiseOps, Argument<I>...>;
+  using Backward = Tensor(const Tensor&, const Tensor&, Argument<I>...);
+  using DoubleBackward = std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, Argument<I>...,
+                                                    std::array<bool, 2>);
+  using Saved = std::tuple<Number<I>...>;
+
+  static std::string name() { return kName; }
+
+  static const auto& backward_op() {
+    static const auto op = find_op<Backward>(name() + "_backward");
+    return op;
+  }
+  static const auto& double_backward_op() {
+    static const auto op = find_op<DoubleBackward>(name() + "_double_backward");
+    return op;
+  }
+
+  static Numbers<sizeof...(I)> numbers(const Tensor& self, Argument<I>... scalars) {
+    return {name(), self.scalar_type(), Formula::kParams, scalars...};
+  }
+
+  // ---- device and Meta
+
+  static Tensor forward(const Tensor& self, Argument<I>... scalars) {
+    check_input(kName, "self", self);
+    const auto params = numbers(self, scalars...);
+    const Tensor out = output_like(self);
+    launch(kName, index, Pass::kForward, params.values.data(), {&out}, {&self});
+    return out;
+  }
+
+  static void forward_into(const Tensor& out, const Tensor& self, Argument<I>... scalars) {
+    check_input(kName, "self", self);
+    const auto params = numbers(self, scalars...);
+    prepare_out(kName, out, self);
+    launch(kName, index, Pass::kForward, params.values.data(), {&out}, {&self});
+  }
+
+  static Tensor backward(const Tensor& grad, const Tensor& self, Argument<I>... scalars) {
+    static const std::string op = name() + "_backward";
+    check_input(op.c_str(), "self", self);
+    check_like(op.c_str(), "grad_output", grad, self);
+    const auto params = numbers(self, scalars...);
+    const Tensor grad_input = output_like(self);
+    launch(op.c_str(), index, Pass::kBackward, params.values.data(), {&grad_input}, {&grad, &self});
+    return grad_input;
+  }
+
+  static std::tuple<Tensor, Tensor> double_backward(const Tensor& grad_grad, const Tensor& grad, const Tensor& self,
+                                                    Argument<I>... scalars, std::array<bool, 2> mask) {
+    static const std::string op = name() + "_double_backward";
+    check_input(op.c_str(), "self", self);
+    check_like(op.c_str(), "grad_grad_input", grad_grad, self);
+    check_like(op.c_str(), "grad_output", grad, self);
+    const auto params = numbers(self, scalars...);
+    const Tensor by_grad = mask[0] ? output_like(self) : Tensor(), by_self = mask[1] ? output_like(self) : Tensor();
+    if (mask[0] || mask[1]) {
+      launch(op.c_str(), index, Pass::kDoubleBackward, params.values.data(), {&by_grad, &by_self},
+             {&grad_grad, &grad, &self});
+    }
+    return {by_grad, by_self};
+  }
+
+  // ---- gradients
+
+  struct ForwardGrad {
+    static std::string name() { return camel_case(kName) + "Backward0"; }
+    static constexpr int kSaved = 1;
+    Saved numbers;
+    variable_list operator()(const variable_list& grads, const std::array<Tensor, 1>& saved, Wanted) const {
+      return {backward_op().call(grads[0], saved[0], std::get<I>(numbers)...)};
+    }
+  };
+
+  struct BackwardGrad {
+    static std::string name() { return camel_case(kName) + "BackwardBackward0"; }
+    static constexpr int kSaved = 2;
+    Saved numbers;
+    variable_list operator()(const variable_list& grads, const std::array<Tensor, 2>& saved, Wanted wanted) const {
+      auto [by_grad, by_self] = double_backward_op().call(grads[0], saved[0], saved[1], std::get<I>(numbers)...,
+                                                          {wanted(0), wanted(1)});
+      return {by_grad, by_self};
+    }
+  };
+
+  static bool needs_gradient(const Tensor& self, Argument<I>...) {
+    return torch::autograd::compute_requires_grad(self);
+  }
+  static bool has_tangent(const Tensor& self, Argument<I>...) { return ops::has_tangent(self); }
+  static auto record(const Tensor& self, const Tensor& saved, Argument<I>... scalars) {
+    auto node = ops::record(ForwardGrad{{scalars...}}, self);
+    if (node) node->save(saved);
+    return node;
+  }
+  static Tensor jvp(const Tensor& self, Argument<I>... scalars) {
+    return backward_op().call(tangent(self), primal(self), scalars...);
+  }
+
+  static Tensor backward_autograd(DispatchKeySet keys, const Tensor& grad, const Tensor& self,
+                                  Argument<I>... scalars) {
+    auto node = ops::record(BackwardGrad{{scalars...}}, grad, self);
+    if (node) node->save(grad, self);
+    const Tensor result = below_autograd(
+        [&] { return backward_op().redispatch(keys & c10::after_autograd_keyset, grad, self, scalars...); });
+    attach(result, node);
+    // d(g f'(x)) = dg f'(x) + dx g f''(x)
+    Tensor t;
+    if (ops::has_tangent(grad)) t = backward_op().call(tangent(grad), primal(self), scalars...);
+    if (ops::has_tangent(self)) {
+      t = add_defined(t, std::get<1>(double_backward_op().call(tangent(self), primal(grad), primal(self), scalars...,
+                                                               {false, true})));
+    }
+    set_tangent(result, t);
+    return result;
+  }
+
+  // ---- registration
+
+  static void define(torch::Library& m) {
+    std::string with_default, plain;
+    for (const math::Parameter& p : Formula::kParams) {
+      with_default += std::string(", Scalar ") + p.name + "=" + number(p.default_value);
+      plain += std::string(", Scalar ") + p.name;
+    }
+    const std::vector<at::Tag> tags{at::Tag::pointwise, at::Tag::pt2_compliant_tag};
+    Forms::define(m, with_default, tags);
+    m.def((name() + "_backward(Tensor grad_output, Tensor self" + with_default + ") -> Tensor").c_str(), tags);
+    m.def((name() + "_double_backward(Tensor grad_grad_input, Tensor grad_output, Tensor self" + with_default +
+           ", bool[2] output_mask=[True, True]) -> (Tensor, Tensor)")
+              .c_str(),
+          tags);
+  }
+  static void device(torch::Library& m) {
+    Forms::device(m);
+    m.impl((name() + "_backward").c_str(), TORCH_FN(backward));
+    m.impl((name() + "_double_backward").c_str(), TORCH_FN(double_backward));
+  }
+  static void autograd(torch::Library& m) {
+    Forms::autograd(m);
+    m.impl((name() + "_backward").c_str(), TORCH_FN(backward_autograd));
+  }
+  static void versions(torch::Library& m) { Forms::versions(m); }
+  static void functionalize(torch::Library& m) { Forms::functionalize(m); }
+
+ private:
+  static std::string number(double value) {
+    std::ostringstream out;
+    out << std::setprecision(17) << value;
+    return out.str();
+  }
+};
+
+#define ACTINIUM_REGISTER(Name, what) \
+  PointwiseOps<math::Name, static_cast<int>(math::Activation::k##Name)>::what(m);
+#define ACTINIUM_DEFINE(Name) ACTINIUM_REGISTER(Name, define)
+#define ACTINIUM_DEVICE(Name) ACTINIUM_REGISTER(Name, device)
+#define ACTINIUM_AUTOGRAD(Name) ACTINIUM_REGISTER(Name, autograd)
+#define ACTINIUM_VERSIONS(Name) ACTINIUM_REGISTER(Name, versions)
+#define ACTINIUM_FUNCTIONALIZE(Name) ACTINIUM_REGISTER(Name, functionalize)
+
+TORCH_LIBRARY_FRAGMENT(actinium, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEFINE) }
+TORCH_LIBRARY_IMPL(actinium, CPU, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE) }
+TORCH_LIBRARY_IMPL(actinium, CUDA, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE) }
+TORCH_LIBRARY_IMPL(actinium, Meta, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE) }
+TORCH_LIBRARY_IMPL(actinium, Autograd, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_AUTOGRAD) }
+TORCH_LIBRARY_IMPL(actinium, ADInplaceOrView, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_VERSIONS) }
+TORCH_LIBRARY_IMPL(actinium, Functionalize, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_FUNCTIONALIZE) }
+
+}  // namespace
+}  // namespace actinium::ops

@@ -1,0 +1,168 @@
+#pragma once
+/// \file
+/// The activations as modules, made as torch::nn's are: options, a registered name, clone, save and load. Their parameters
+/// and buffers have the names of the Python modules (actinium.nn), so a state dict fits both. Formulas, errors and sources
+/// stand in actinium/ops.h.
+#include <actinium/export.h>
+#include <torch/arg.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/pimpl.h>
+#include <torch/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <utility>
+
+namespace actinium::nn {
+
+// ------------------------------------------------------------------------------------------------------------- Mish
+
+struct MishOptions {
+  /* implicit */ MishOptions(bool inplace = false) : inplace_(inplace) {}
+  /// Whether the result is written into the input.
+  TORCH_ARG(bool, inplace);
+};
+
+/// Mish, x tanh(ln(1 + e^x)). Any shape.
+///
+///     actinium::nn::Mish mish(actinium::nn::MishOptions().inplace(true));
+class ACTINIUM_API MishImpl : public torch::nn::Cloneable<MishImpl> {
+ public:
+  explicit MishImpl(const MishOptions& options_ = {});
+  torch::Tensor forward(torch::Tensor input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  MishOptions options;
+};
+TORCH_MODULE(Mish);
+
+// ------------------------------------------------------------------------------------------------------------ Swish
+
+struct SwishOptions {
+  /* implicit */ SwishOptions(double beta = 1.0) : beta_(beta) {}
+  /// The number, or the value that a trainable beta starts from.
+  TORCH_ARG(double, beta);
+  /// Whether beta is a parameter.
+  TORCH_ARG(bool, trainable) = false;
+  /// Of a trainable beta: 1, or the number of channels.
+  TORCH_ARG(int64_t, num_parameters) = 1;
+  /// The dim of the channels.
+  TORCH_ARG(int64_t, dim) = 1;
+  /// Whether the result is written into the input.
+  TORCH_ARG(bool, inplace) = false;
+};
+
+/// Swish, x sigmoid(beta x). Any shape; a trainable beta of more than one element has one for each channel along dim.
+///
+///     actinium::nn::Swish swish(actinium::nn::SwishOptions(1.5).trainable(true).num_parameters(64));
+class ACTINIUM_API SwishImpl : public torch::nn::Cloneable<SwishImpl> {
+ public:
+  explicit SwishImpl(const SwishOptions& options_ = {});
+  torch::Tensor forward(torch::Tensor input);
+  void reset() override;
+  void reset_parameters();
+  void pretty_print(std::ostream& stream) const override;
+  SwishOptions options;
+  /// Of shape [num_parameters]; defined if trainable.
+  torch::Tensor beta;
+};
+TORCH_MODULE(Swish);
+
+// --------------------------------------------------------------------------------------------------------- GELUTanh
+
+/// GELU by its tanh form, x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). Any shape.
+class ACTINIUM_API GELUTanhImpl : public torch::nn::Cloneable<GELUTanhImpl> {
+ public:
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+};
+TORCH_MODULE(GELUTanh);
+
+// ------------------------------------------------------------------------------------------------------------- SELU
+
+struct SELUOptions {
+  /* implicit */ SELUOptions(bool inplace = false) : inplace_(inplace) {}
+  /// Whether the result is written into the input.
+  TORCH_ARG(bool, inplace);
+};
+
+/// SELU, lambda x for x > 0, else lambda alpha (e^x - 1). Any shape.
+class ACTINIUM_API SELUImpl : public torch::nn::Cloneable<SELUImpl> {
+ public:
+  explicit SELUImpl(const SELUOptions& options_ = {});
+  torch::Tensor forward(torch::Tensor input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  SELUOptions options;
+};
+TORCH_MODULE(SELU);
+
+// ------------------------------------------------------------------------------------------------------------- Dice
+
+struct DiceOptions {
+  /* implicit */ DiceOptions(int64_t num_features) : num_features_(num_features) {}
+  /// The number of channels.
+  TORCH_ARG(int64_t, num_features);
+  /// Added to the variance.
+  TORCH_ARG(double, eps) = 1e-8;
+  /// Weight of a batch in the running statistics; none for the average over all batches.
+  TORCH_ARG(std::optional<double>, momentum) = 0.1;
+  /// The value that the slopes start from.
+  TORCH_ARG(double, alpha) = 0.0;
+  /// Whether all channels have one slope.
+  TORCH_ARG(bool, shared_alpha) = false;
+  /// Whether running statistics are kept; without, the batch's are used in evaluation, too.
+  TORCH_ARG(bool, track_running_stats) = true;
+  /// The dim of the channels.
+  TORCH_ARG(int64_t, dim) = -1;
+};
+
+/// Dice, p x + (1 - p) alpha x with p = sigmoid((x - E[x]) / sqrt(Var[x] + eps)), statistics per channel: of the batch in
+/// training, running ones in evaluation, as torch::nn::BatchNorm1d keeps them. [N, *, C] with the channels along dim.
+///
+///     actinium::nn::Dice dice(actinium::nn::DiceOptions(64).alpha(0.25));
+class ACTINIUM_API DiceImpl : public torch::nn::Cloneable<DiceImpl> {
+ public:
+  explicit DiceImpl(const DiceOptions& options_);
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void reset_running_stats();
+  void reset_parameters();
+  void pretty_print(std::ostream& stream) const override;
+  DiceOptions options;
+  /// Of shape [num_features], or [1] if shared.
+  torch::Tensor alpha;
+  /// Defined if track_running_stats.
+  torch::Tensor running_mean, running_var, num_batches_tracked;
+};
+TORCH_MODULE(Dice);
+
+// ----------------------------------------------------------------------------------------------------------- Maxout
+
+struct MaxoutOptions {
+  /* implicit */ MaxoutOptions(int64_t pieces) : pieces_(pieces) {}
+  /// How many channels make a unit, 1 to 256.
+  TORCH_ARG(int64_t, pieces);
+  /// The dim of the channels.
+  TORCH_ARG(int64_t, dim) = 1;
+  /// "unit": the pieces of a unit lie together; "piece": the units of a piece do.
+  TORCH_ARG(std::string, layout) = "unit";
+};
+
+/// Maxout, the largest of each `pieces` channels. [N, pieces U, *] to [N, U, *], with the channels along dim.
+///
+///     actinium::nn::Maxout maxout(actinium::nn::MaxoutOptions(4).layout("piece"));
+class ACTINIUM_API MaxoutImpl : public torch::nn::Cloneable<MaxoutImpl> {
+ public:
+  explicit MaxoutImpl(const MaxoutOptions& options_);
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  MaxoutOptions options;
+};
+TORCH_MODULE(Maxout);
+
+}  // namespace actinium::nn

@@ -1,0 +1,78 @@
+#pragma once
+/// \file
+/// The ops as plain functions. Each goes through torch's dispatcher, so gradients, forward mode, inference mode, and
+/// the devices work as for torch's own.
+///
+/// What holds for all of them:
+/// - self: dense, of dtype float32, float64, bfloat16 or float16, on the CPU or on CUDA. 16-bit values are computed in
+///   float32 and rounded once.
+/// - The result has self's dtype and the memory layout that a builtin's would have.
+/// - Wrong arguments throw c10::TypeError (dtype), c10::ValueError (shape, value), c10::IndexError (dim) or c10::Error
+///   (device), with a message that names the op, the argument and its value.
+/// - `op_` works in place and returns self; `op_out` writes into out, which is resized if its shape differs.
+#include <ATen/core/Tensor.h>
+#include <actinium/export.h>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace actinium {
+
+/// Mish: x tanh(softplus(x)), for self of any shape. (Misra 2019, arXiv:1908.08681, eq. 1.)
+ACTINIUM_API at::Tensor mish(const at::Tensor& self);
+ACTINIUM_API at::Tensor& mish_(at::Tensor& self);
+ACTINIUM_API at::Tensor& mish_out(at::Tensor& out, const at::Tensor& self);
+
+/// Swish: x sigmoid(beta x), for self of any shape. beta = 1 is SiLU. For 16-bit and float32 self, beta is rounded to
+/// float32. (Ramachandran et al. 2017, arXiv:1710.05941, section 3.)
+ACTINIUM_API at::Tensor swish(const at::Tensor& self, const at::Scalar& beta = 1);
+ACTINIUM_API at::Tensor& swish_(at::Tensor& self, const at::Scalar& beta = 1);
+ACTINIUM_API at::Tensor& swish_out(at::Tensor& out, const at::Tensor& self, const at::Scalar& beta = 1);
+
+/// Swish with a trainable beta: one element (dim is ignored), or [C] for the C channels of self along dim. beta has
+/// self's dtype, or float32 beside a 16-bit self, and receives a gradient.
+ACTINIUM_API at::Tensor swish(const at::Tensor& self, const at::Tensor& beta, int64_t dim = 1);
+ACTINIUM_API at::Tensor& swish_(at::Tensor& self, const at::Tensor& beta, int64_t dim = 1);
+ACTINIUM_API at::Tensor& swish_out(at::Tensor& out, const at::Tensor& self, const at::Tensor& beta, int64_t dim = 1);
+
+/// GELU by its tanh approximation: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), for self of any shape.
+/// (Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2.)
+ACTINIUM_API at::Tensor gelu_tanh(const at::Tensor& self);
+ACTINIUM_API at::Tensor& gelu_tanh_(at::Tensor& self);
+ACTINIUM_API at::Tensor& gelu_tanh_out(at::Tensor& out, const at::Tensor& self);
+
+/// SELU: lambda x for x > 0, lambda alpha (exp(x) - 1) else, with lambda = 1.0507..., alpha = 1.6732..., for self of
+/// any shape. (Klambauer et al. 2017, arXiv:1706.02515, eq. 2.)
+ACTINIUM_API at::Tensor selu(const at::Tensor& self);
+ACTINIUM_API at::Tensor& selu_(at::Tensor& self);
+ACTINIUM_API at::Tensor& selu_out(at::Tensor& out, const at::Tensor& self);
+
+/// Dice: p x + (1 - p) alpha x with p = sigmoid((x - mean) / sqrt(var + eps)), mean and (biased) variance over every
+/// dim but `dim`. (Zhou et al. 2018, arXiv:1706.06978, eq. 3.)
+///
+/// \param self  any shape with C channels along dim.
+/// \param alpha  one element or [C], of self's dtype, or float32 beside a 16-bit self; receives a gradient.
+/// \param running_mean,running_var  [C], or both absent. In training they are updated in place, the variance unbiased;
+///   in evaluation they take the place of the batch's statistics. Absent, the batch's are used in both.
+/// \param training  the gradient goes through the batch's mean and variance. More than one value per channel, or it
+///   throws c10::ValueError.
+/// \param momentum  0 to 1: the share of the batch in the new running statistics.
+/// \param eps  not negative; added to the variance.
+ACTINIUM_API at::Tensor dice(const at::Tensor& self, const at::Tensor& alpha,
+                             const std::optional<at::Tensor>& running_mean = std::nullopt,
+                             const std::optional<at::Tensor>& running_var = std::nullopt, bool training = false,
+                             double momentum = 0.1, double eps = 1e-8, int64_t dim = -1);
+
+/// Maxout: the largest of `pieces` values, along dim. (Goodfellow et al. 2013, arXiv:1302.4389, section 2.)
+///
+/// \param self  any shape with at least one dim; the size along dim is a multiple of pieces, and is divided by it.
+/// \param pieces  1 to 256.
+/// \param layout  "unit": the pieces of a unit lie together, out[c] = max_j x[c pieces + j]. "piece": each piece is a
+///   block of all U units, out[u] = max_j x[j U + u].
+///
+/// The first of equal pieces wins and receives the gradient; NaN wins over all. The backward keeps one byte per output.
+ACTINIUM_API at::Tensor maxout(const at::Tensor& self, int64_t pieces, int64_t dim = 1,
+                               std::string_view layout = "unit");
+
+}  // namespace actinium
