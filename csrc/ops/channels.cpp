@@ -27,6 +27,13 @@ void check_parameter(const char* op, const char* argument, const Tensor& paramet
                     channels, "], the channels of self (shape ", shape_of(self), ") along dim ", dim);
 }
 
+Tensor along_dim(const Tensor& parameter, const Tensor& self, int64_t dim) {
+  if (parameter.sym_numel() == 1) return parameter.reshape({});
+  std::vector<SymInt> sizes(self.dim(), 1);
+  sizes[wrap_dim("actinium", self, dim)] = parameter.sym_numel();
+  return parameter.reshape_symint(sizes);
+}
+
 ChannelCall::ChannelCall(const char* op, const Tensor& self, int64_t dim, int64_t channels)
     : op_(op), like_(self.is_non_overlapping_and_dense() ? self : output_like(self)), channels_(channels) {
   const int64_t numel = self.numel();

@@ -17,6 +17,9 @@ SymInt channels_of(const Tensor& self, int64_t dim);
 void check_parameter(const char* op, const char* argument, const Tensor& parameter, const Tensor& self,
                      const SymInt& channels, int64_t dim, bool one_allowed);
 
+// A parameter of 1 or C elements as a tensor that broadcasts against self along dim.
+Tensor along_dim(const Tensor& parameter, const Tensor& self, int64_t dim);
+
 // Calls one formula over operands of one shape. The first input is copied where it does not lie densely in memory,
 // the others where they do not lie as it does; new outputs lie as it does.
 class ChannelCall {

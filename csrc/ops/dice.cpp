@@ -11,12 +11,15 @@
 // is the tangent of f in the direction (a, b), which is what forward mode calls.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/mean.h>
 #include <ATen/ops/rsqrt.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/square.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "csrc/ops/channels.h"
-#include "csrc/ops/node.h"
+#include "csrc/ops/higher.h"
 
 namespace actinium::ops {
 namespace {
@@ -256,6 +259,47 @@ Gradients backward_autograd(DispatchKeySet keys, const Tensor& grad, const Tenso
   return {dx, dalpha};
 }
 
+struct DoubleBackwardGrad {
+  static std::string name() { return "DiceDoubleBackwardBackward0"; }
+  static constexpr int kSaved = 7;
+  Numbers numbers;
+  variable_list operator()(const variable_list& grads, const std::array<Tensor, 7>& saved, const Wanted&) const {
+    const auto& [batch, eps, dim] = numbers;
+    const auto f = [&, batch = batch, eps = eps, dim = dim](const variable_list& inputs) {
+      const Tensor& x = inputs[0];
+      const int64_t channel = wrap_dim("dice", x, dim);
+      Tensor mean = along_dim(saved[5], x, dim), var = along_dim(saved[6], x, dim);
+      if (batch) {
+        std::vector<int64_t> others;
+        for (int64_t d = 0; d < x.dim(); ++d) {
+          if (d != channel) others.push_back(d);
+        }
+        mean = others.empty() ? x : x.mean(others, /*keepdim=*/true);
+        var = others.empty() ? at::zeros_like(x) : (x - mean).square().mean(others, /*keepdim=*/true);
+      }
+      const Tensor p = ((x - mean) * (var + eps).rsqrt()).sigmoid();
+      return p * x + (1 - p) * along_dim(inputs[1], x, dim) * x;
+    };
+    return differentiate_double_backward(f, {saved[0], saved[1]}, saved[2], {saved[3], saved[4]}, grads);
+  }
+};
+
+Outputs double_backward_autograd(DispatchKeySet keys, const OptionalTensor& gg_self, const OptionalTensor& gg_alpha,
+                                 const Tensor& grad, const Tensor& self, const Tensor& alpha, const Tensor& mean,
+                                 const Tensor& var, bool batch, double eps, int64_t dim, std::array<bool, 3> mask) {
+  auto node = record(DoubleBackwardGrad{{batch, eps, dim}}, gg_self, gg_alpha, grad, self, alpha);
+  if (node) node->save(defined(gg_self), defined(gg_alpha), grad, self, alpha, mean, var);
+  auto [by_grad, by_self, by_alpha] = below_autograd([&] {
+    return double_backward_op().redispatch(keys & c10::after_autograd_keyset, gg_self, gg_alpha, grad, self, alpha,
+                                           mean, var, batch, eps, dim, mask);
+  });
+  attach(by_grad, node);
+  attach(by_self, node);
+  attach(by_alpha, node);
+  refuse_tangents("_dice_double_backward", {defined(gg_self), defined(gg_alpha), grad, self, alpha});
+  return {by_grad, by_self, by_alpha};
+}
+
 // ------------------------------------------------------------------------------------------------------- composite
 
 Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& running_mean,
@@ -325,6 +369,7 @@ TORCH_LIBRARY_IMPL(actinium, Meta, m) { device(m); }
 TORCH_LIBRARY_IMPL(actinium, Autograd, m) {
   m.impl("_dice_forward", TORCH_FN(forward_autograd));
   m.impl("_dice_backward", TORCH_FN(backward_autograd));
+  m.impl("_dice_double_backward", TORCH_FN(double_backward_autograd));
 }
 // The composite also where a mutable op is not decomposed by itself.
 TORCH_LIBRARY_IMPL(actinium, CompositeImplicitAutograd, m) { m.impl("dice", TORCH_FN(dice)); }

@@ -39,8 +39,8 @@ using NodePtr = std::conditional_t<std::is_same_v<decltype(torch::autograd::Edge
 //                            Wanted wanted) const;
 // where wanted(i) tells whether the gradient of the i-th recorded input is needed.
 struct Wanted {
-  const Node* node;
-  bool operator()(size_t i) const { return node->task_should_compute_output(i); }
+  std::vector<bool> inputs;
+  bool operator()(size_t i) const { return inputs[i]; }
 };
 
 template <class Grad>
@@ -58,10 +58,9 @@ class GradNode final : public Node {
     std::lock_guard<std::mutex> lock(mutex_);
     std::array<Tensor, Grad::kSaved> tensors;
     for (size_t i = 0; i < tensors.size(); ++i) tensors[i] = saved_[i].unpack();
-    bool any = false;
-    for (const Tensor& grad : grads) any |= grad.defined();
-    if (!any) return variable_list(num_outputs());
-    return grad_(grads, tensors, Wanted{this});
+    Wanted wanted;
+    for (size_t i = 0; i < num_outputs(); ++i) wanted.inputs.push_back(task_should_compute_output(i));
+    return differentiate(grad_, grads, tensors, wanted);
   }
 
   void release_variables() override {
@@ -71,7 +70,8 @@ class GradNode final : public Node {
 
   std::string name() const override { return Grad::name(); }
 
-  // Compiled autograd: what the node depends on, and a run with tensors that stand for the saved ones.
+  // Compiled autograd: what the node depends on, and a call with stand-ins for it, which Python records as a call of
+  // apply_packed.
   void compiled_args(torch::dynamo::autograd::CompiledNodeArgs& args) const override {
     args.collect(Grad::name());
     for (const SavedVariable& saved : saved_) args.collect(saved, /*is_output=*/false);
@@ -81,13 +81,58 @@ class GradNode final : public Node {
                                  torch::dynamo::autograd::SwapSavedVariables& swap) override {
     for (SavedVariable& saved : saved_) swap.before(saved);
     std::apply([&](auto&... number) { (swap.before(number), ...); }, grad_.numbers);
-    variable_list result = apply(variable_list(grads));
+
+    namespace dynamo = torch::dynamo::autograd;
+    dynamo::PackedArgs packed;
+    for (const SavedVariable& saved : saved_) packed.pack(saved.unpack());
+    std::apply([&](const auto&... number) { (packed.pack(number), ...); }, grad_.numbers);
+    std::vector<bool> wanted;
+    for (size_t i = 0; i < num_outputs(); ++i) wanted.push_back(task_should_compute_output(i));
+    packed.pack(wanted);
+    const auto metadata = dynamo::IValuePacker<std::vector<std::optional<torch::autograd::InputMetadata>>>::pack(
+        dynamo::get_input_metadata(next_edges()));
+    const auto& python = dynamo::getPyCompilerInterface();
+    static const std::string bound =
+        python->bind_function(swap.get_py_compiler(), "actinium::" + Grad::name(), apply_packed, packed_types());
+    variable_list result = python->call_function(swap.get_py_compiler(), "apply_functional", bound, grads, packed.vec(),
+                                                 metadata);
+
     for (SavedVariable& saved : saved_) swap.after(saved);
     std::apply([&](auto&... number) { (swap.after(number), ...); }, grad_.numbers);
     return result;
   }
 
  private:
+  static variable_list differentiate(const Grad& grad, const variable_list& grads,
+                                     const std::array<Tensor, Grad::kSaved>& saved, const Wanted& wanted) {
+    for (const Tensor& g : grads) {
+      if (g.defined()) return grad(grads, saved, wanted);
+    }
+    return variable_list(wanted.inputs.size());
+  }
+
+  static variable_list apply_packed(const variable_list& grads, const std::vector<c10::IValue>& args) {
+    torch::dynamo::autograd::PackedArgs packed(args);
+    std::array<Tensor, Grad::kSaved> saved;
+    for (Tensor& t : saved) t = packed.unpack<Tensor>();
+    Grad grad{};
+    std::apply(
+        [&](auto&... number) { ((number = packed.unpack<std::remove_reference_t<decltype(number)>>()), ...); },
+        grad.numbers);
+    return differentiate(grad, grads, saved, Wanted{packed.unpack<std::vector<bool>>()});
+  }
+  static std::vector<at::TypePtr> packed_types() {
+    using torch::dynamo::autograd::IValuePacker;
+    std::vector<at::TypePtr> types(Grad::kSaved, IValuePacker<Tensor>::packed_type());
+    std::apply(
+        [&](const auto&... number) {
+          (types.push_back(IValuePacker<std::decay_t<decltype(number)>>::packed_type()), ...);
+        },
+        decltype(Grad::numbers){});
+    types.push_back(IValuePacker<std::vector<bool>>::packed_type());
+    return types;
+  }
+
   Grad grad_;
   std::array<SavedVariable, Grad::kSaved> saved_;
 };
@@ -130,6 +175,7 @@ inline void set_tangent(const Tensor& t, const Tensor& tangent) {
 inline std::optional<Tensor> optional(const Tensor& t) {
   return t.defined() ? std::optional<Tensor>(t) : std::nullopt;
 }
+inline Tensor defined(const std::optional<Tensor>& t) { return t ? *t : Tensor(); }
 // a + b, where either may be absent.
 inline Tensor add_defined(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
 

@@ -1,6 +1,10 @@
 // Every op that applies a function of one value: forward, in-place, out=, backward and double backward, made from the
 // list of activations in math/activations.h.
 #include <ATen/TensorIterator.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/mish.h>
+#include <ATen/ops/selu.h>
+#include <ATen/ops/sigmoid.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +14,7 @@
 #include <utility>
 
 #include "csrc/math/activations.h"
+#include "csrc/ops/higher.h"
 #include "csrc/ops/overloads.h"
 
 namespace actinium::ops {
@@ -111,6 +116,14 @@ template <size_t>
 using Argument = const Scalar&;
 template <size_t>
 using Number = Scalar;
+
+// What the third derivative is taken of.
+template <math::Activation activation>
+using Is = std::integral_constant<math::Activation, activation>;
+Tensor reference(Is<math::Activation::kMish>, const Tensor& x) { return at::mish(x); }
+Tensor reference(Is<math::Activation::kSwish>, const Tensor& x, const Scalar& beta) { return x * at::sigmoid(x * beta); }
+Tensor reference(Is<math::Activation::kGeluTanh>, const Tensor& x) { return at::gelu(x, "tanh"); }
+Tensor reference(Is<math::Activation::kSelu>, const Tensor& x) { return at::selu(x); }
 
 // -------------------------------------------------------------------------------------------- one activation's ops
 
@@ -240,6 +253,33 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
     return result;
   }
 
+  struct DoubleBackwardGrad {
+    static std::string name() { return camel_case(kName) + "DoubleBackwardBackward0"; }
+    static constexpr int kSaved = 3;
+    Saved numbers;
+    variable_list operator()(const variable_list& grads, const std::array<Tensor, 3>& saved, const Wanted&) const {
+      const auto f = [&](const variable_list& x) {
+        return reference(Is<static_cast<math::Activation>(index)>(), x[0], std::get<I>(numbers)...);
+      };
+      return differentiate_double_backward(f, {saved[0]}, saved[1], {saved[2]}, grads);
+    }
+  };
+
+  static std::tuple<Tensor, Tensor> double_backward_autograd(DispatchKeySet keys, const Tensor& grad_grad,
+                                                             const Tensor& grad, const Tensor& self,
+                                                             Argument<I>... scalars, std::array<bool, 2> mask) {
+    auto node = ops::record(DoubleBackwardGrad{{scalars...}}, grad_grad, grad, self);
+    if (node) node->save(grad_grad, grad, self);
+    auto [by_grad, by_self] = below_autograd([&] {
+      return double_backward_op().redispatch(keys & c10::after_autograd_keyset, grad_grad, grad, self, scalars...,
+                                             mask);
+    });
+    attach(by_grad, node);
+    attach(by_self, node);
+    refuse_tangents(name() + "_double_backward", {grad_grad, grad, self});
+    return {by_grad, by_self};
+  }
+
   // ---- registration
 
   static void define(torch::Library& m) {
@@ -264,6 +304,7 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
   static void autograd(torch::Library& m) {
     Forms::autograd(m);
     m.impl((name() + "_backward").c_str(), TORCH_FN(backward_autograd));
+    m.impl((name() + "_double_backward").c_str(), TORCH_FN(double_backward_autograd));
   }
   static void versions(torch::Library& m) { Forms::versions(m); }
   static void functionalize(torch::Library& m) { Forms::functionalize(m); }

@@ -1,7 +1,9 @@
 // swish.Tensor: Swish with a tensor beta, one number for all or one per channel along dim, and its gradient.
+#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "csrc/ops/channels.h"
+#include "csrc/ops/higher.h"
 #include "csrc/ops/overloads.h"
 
 namespace actinium::ops {
@@ -174,6 +176,36 @@ struct SwishTensor {
     set_tangent(by_beta, t_beta);
     return {by_self, by_beta};
   }
+
+  struct DoubleBackwardGrad {
+    static std::string name() { return "SwishDoubleBackwardBackward1"; }
+    static constexpr int kSaved = 5;
+    std::tuple<int64_t> numbers;
+    variable_list operator()(const variable_list& grads, const std::array<Tensor, 5>& saved, const Wanted&) const {
+      const auto f = [&](const variable_list& inputs) {
+        const Tensor& x = inputs[0];
+        return x * at::sigmoid(x * along_dim(inputs[1], x, std::get<0>(numbers)));
+      };
+      return differentiate_double_backward(f, {saved[0], saved[1]}, saved[2], {saved[3], saved[4]}, grads);
+    }
+  };
+
+  static SecondGradients double_backward_autograd(DispatchKeySet keys, const std::optional<Tensor>& gg_self,
+                                                  const std::optional<Tensor>& gg_beta, const Tensor& grad,
+                                                  const Tensor& self, const Tensor& beta, int64_t dim,
+                                                  std::array<bool, 3> mask) {
+    auto node = ops::record(DoubleBackwardGrad{{dim}}, gg_self, gg_beta, grad, self, beta);
+    if (node) node->save(defined(gg_self), defined(gg_beta), grad, self, beta);
+    auto [by_grad, by_self, by_beta] = below_autograd([&] {
+      return double_backward_op().redispatch(keys & c10::after_autograd_keyset, gg_self, gg_beta, grad, self, beta, dim,
+                                             mask);
+    });
+    attach(by_grad, node);
+    attach(by_self, node);
+    attach(by_beta, node);
+    refuse_tangents("swish_double_backward", {defined(gg_self), defined(gg_beta), grad, self, beta});
+    return {by_grad, by_self, by_beta};
+  }
 };
 
 TORCH_LIBRARY_FRAGMENT(actinium, m) {
@@ -200,6 +232,7 @@ TORCH_LIBRARY_IMPL(actinium, Meta, m) { device(m); }
 TORCH_LIBRARY_IMPL(actinium, Autograd, m) {
   SwishTensor::Forms::autograd(m);
   m.impl("swish_backward.Tensor", TORCH_FN(SwishTensor::backward_autograd));
+  m.impl("swish_double_backward.Tensor", TORCH_FN(SwishTensor::double_backward_autograd));
 }
 TORCH_LIBRARY_IMPL(actinium, ADInplaceOrView, m) { SwishTensor::Forms::versions(m); }
 TORCH_LIBRARY_IMPL(actinium, Functionalize, m) { SwishTensor::Forms::functionalize(m); }

@@ -56,9 +56,9 @@ void loop(const double* params, char* const* data, const int64_t* strides, int64
   }
 
   T x[kInputs], y[kOutputs];
+  scalar_t same[kInputs][kStep];  // vectors of the inputs that are one value for all
   int64_t i = 0;
   if (dense) {
-    scalar_t same[kInputs][kStep];
     int64_t advance[kInputs];
     for (int k = 0; k < kInputs; ++k) {
       advance[k] = kStep * in_strides[k];
