@@ -1,4 +1,4 @@
-// Dice (Zhou et al. 2018, Deep Interest Network, eq. 3): f(s) = p s + (1 - p) alpha s with p = sigmoid of the
+// Dice (Zhou et al. 2018, Deep Interest Network, section 5.2): f(s) = p s + (1 - p) alpha s with p = sigmoid of the
 // standardised s.
 //
 // `dice` is composite: it calls the functional core `_dice_forward` and updates the running statistics with ordinary

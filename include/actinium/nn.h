@@ -1,8 +1,8 @@
 #pragma once
 /// \file
-/// The activations as modules, made as torch::nn's are: options, a registered name, clone, save and load. Their parameters
-/// and buffers have the names of the Python modules (actinium.nn), so a state dict fits both. Formulas, errors and sources
-/// stand in actinium/ops.h.
+/// The activations as modules, made as torch::nn's are: options, a registered name, clone, save and load. Their
+/// parameters and buffers have the names of the Python modules (actinium.nn), so a state dict fits both. Formulas,
+/// errors and sources stand in actinium/ops.h.
 #include <actinium/export.h>
 #include <torch/arg.h>
 #include <torch/nn/cloneable.h>
@@ -120,8 +120,8 @@ struct DiceOptions {
   TORCH_ARG(int64_t, dim) = -1;
 };
 
-/// Dice, p x + (1 - p) alpha x with p = sigmoid((x - E[x]) / sqrt(Var[x] + eps)), statistics per channel: of the batch in
-/// training, running ones in evaluation, as torch::nn::BatchNorm1d keeps them. [N, *, C] with the channels along dim.
+/// Dice, p x + (1 - p) alpha x with p = sigmoid((x - E[x]) / sqrt(Var[x] + eps)), statistics per channel: of the batch
+/// in training, running ones in evaluation, as torch::nn::BatchNorm1d keeps them. [N, *, C] with the channels along dim.
 ///
 ///     actinium::nn::Dice dice(actinium::nn::DiceOptions(64).alpha(0.25));
 class ACTINIUM_API DiceImpl : public torch::nn::Cloneable<DiceImpl> {

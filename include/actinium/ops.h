@@ -19,13 +19,13 @@
 
 namespace actinium {
 
-/// Mish: x tanh(softplus(x)), for self of any shape. (Misra 2019, arXiv:1908.08681, eq. 1.)
+/// Mish: x tanh(softplus(x)), for self of any shape. (Misra 2019, arXiv:1908.08681.)
 ACTINIUM_API at::Tensor mish(const at::Tensor& self);
 ACTINIUM_API at::Tensor& mish_(at::Tensor& self);
 ACTINIUM_API at::Tensor& mish_out(at::Tensor& out, const at::Tensor& self);
 
 /// Swish: x sigmoid(beta x), for self of any shape. beta = 1 is SiLU. For 16-bit and float32 self, beta is rounded to
-/// float32. (Ramachandran et al. 2017, arXiv:1710.05941, section 3.)
+/// float32. (Ramachandran et al. 2017, arXiv:1710.05941, section 4.)
 ACTINIUM_API at::Tensor swish(const at::Tensor& self, const at::Scalar& beta = 1);
 ACTINIUM_API at::Tensor& swish_(at::Tensor& self, const at::Scalar& beta = 1);
 ACTINIUM_API at::Tensor& swish_out(at::Tensor& out, const at::Tensor& self, const at::Scalar& beta = 1);
@@ -49,7 +49,7 @@ ACTINIUM_API at::Tensor& selu_(at::Tensor& self);
 ACTINIUM_API at::Tensor& selu_out(at::Tensor& out, const at::Tensor& self);
 
 /// Dice: p x + (1 - p) alpha x with p = sigmoid((x - mean) / sqrt(var + eps)), mean and (biased) variance over every
-/// dim but `dim`. (Zhou et al. 2018, arXiv:1706.06978, eq. 3.)
+/// dim but `dim`. (Zhou et al. 2018, arXiv:1706.06978, section 5.2.)
 ///
 /// \param self  any shape with C channels along dim.
 /// \param alpha  one element or [C], of self's dtype, or float32 beside a 16-bit self; receives a gradient.
@@ -64,7 +64,7 @@ ACTINIUM_API at::Tensor dice(const at::Tensor& self, const at::Tensor& alpha,
                              const std::optional<at::Tensor>& running_var = std::nullopt, bool training = false,
                              double momentum = 0.1, double eps = 1e-8, int64_t dim = -1);
 
-/// Maxout: the largest of `pieces` values, along dim. (Goodfellow et al. 2013, arXiv:1302.4389, section 2.)
+/// Maxout: the largest of `pieces` values, along dim. (Goodfellow et al. 2013, arXiv:1302.4389, section 3.)
 ///
 /// \param self  any shape with at least one dim; the size along dim is a multiple of pieces, and is divided by it.
 /// \param pieces  1 to 256.
