@@ -3,6 +3,7 @@
 #include <ATen/MemoryOverlap.h>
 #include <ATen/TensorIterator.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/empty_strided.h>
 
 #include <array>
 #include <sstream>
@@ -46,15 +47,15 @@ const Backend& backend_of(const char* op, const Tensor& self) {
 c10::ScalarType opmath_type(c10::ScalarType dtype) { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
 
 Tensor output_like(const Tensor& self) {
-  auto format = at::MemoryFormat::Preserve;
-  if (self.is_contiguous()) {
-    format = at::MemoryFormat::Contiguous;
-  } else if (self.is_contiguous(at::MemoryFormat::ChannelsLast)) {
-    format = at::MemoryFormat::ChannelsLast;
-  } else if (self.is_contiguous(at::MemoryFormat::ChannelsLast3d)) {
-    format = at::MemoryFormat::ChannelsLast3d;
+  // TensorIterator's own order of preference.
+  if (self.is_contiguous()) return at::empty_like(self, self.options(), at::MemoryFormat::Contiguous);
+  if (self.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+    return at::empty_like(self, self.options(), at::MemoryFormat::ChannelsLast);
   }
-  return at::empty_like(self, self.options(), format);
+  if (self.is_non_overlapping_and_dense()) {
+    return at::empty_strided_symint(self.sym_sizes(), self.sym_strides(), self.options());
+  }
+  return at::empty_like(self, self.options(), at::MemoryFormat::Preserve);
 }
 
 void prepare_out(const char* op, const Tensor& out, const Tensor& self) {

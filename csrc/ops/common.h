@@ -38,7 +38,7 @@ const Backend& backend_of(const char* op, const Tensor& self);
 c10::ScalarType opmath_type(c10::ScalarType dtype);
 
 // A new tensor of the sizes and the layout that a builtin's output would have: contiguous if self is, else
-// channels_last if self is, else self's own order of strides.
+// channels_last if self is, else self's strides if it is dense, else dense in the order of self's strides.
 Tensor output_like(const Tensor& self);
 
 // out= as a builtin takes it: resized to self's shape, of self's dtype, and not overlapping self but for self itself.
