@@ -6,6 +6,8 @@
 
 #include <string>
 
+#include "csrc/ops/schemas.h"
+
 #define ACTINIUM_STRING_(x) #x
 #define ACTINIUM_STRING(x) ACTINIUM_STRING_(x)
 #define ACTINIUM_VERSION             \
@@ -25,8 +27,13 @@ const char* build_info() {
 
 }  // namespace actinium
 
-// The one owner of the namespace: a second copy of the library in a process is an error that says so. The ops are
-// fragments, each in the file that holds its kernels.
+// The one owner of the namespace: a second copy of the library in a process is an error that says so.
 TORCH_LIBRARY(actinium, m) {
   m.def("_build_info() -> str", []() -> std::string { return actinium::build_info(); });
+  // Python tries the overloads of a name in the order of their definition, and puts what a failed one was given into its
+  // error: a tensor beta must not be tried as a number first, its values would be printed at every call.
+  actinium::ops::define_swish_tensor(m);
+  actinium::ops::define_pointwise(m);
+  actinium::ops::define_dice(m);
+  actinium::ops::define_maxout(m);
 }

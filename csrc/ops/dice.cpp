@@ -20,6 +20,7 @@
 
 #include "csrc/ops/channels.h"
 #include "csrc/ops/higher.h"
+#include "csrc/ops/schemas.h"
 
 namespace actinium::ops {
 namespace {
@@ -337,7 +338,9 @@ Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& runni
 
 // ---------------------------------------------------------------------------------------------------- registration
 
-TORCH_LIBRARY_FRAGMENT(actinium, m) {
+}  // namespace
+
+void define_dice(torch::Library& m) {
   const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
   m.def(
       "dice(Tensor self, Tensor alpha, Tensor(a!)? running_mean, Tensor(b!)? running_var, bool training, float "
@@ -357,6 +360,8 @@ TORCH_LIBRARY_FRAGMENT(actinium, m) {
       "Tensor)",
       tags);
 }
+
+namespace {
 
 void device(torch::Library& m) {
   m.impl("_dice_forward", TORCH_FN(forward));

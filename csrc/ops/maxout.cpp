@@ -3,6 +3,7 @@
 
 #include "csrc/ops/channels.h"
 #include "csrc/ops/node.h"
+#include "csrc/ops/schemas.h"
 
 namespace actinium::ops {
 namespace {
@@ -235,7 +236,9 @@ Tensor gather_autograd(DispatchKeySet keys, const Tensor& self, const Tensor& in
 
 // --------------------------------------------------------------------------------------------------- registration
 
-TORCH_LIBRARY_FRAGMENT(actinium, m) {
+}  // namespace
+
+void define_maxout(torch::Library& m) {
   const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
   m.def("maxout(Tensor self, SymInt pieces, int dim=1, str layout=\"unit\") -> Tensor", tags);
   m.def(
@@ -247,6 +250,8 @@ TORCH_LIBRARY_FRAGMENT(actinium, m) {
       tags);
   m.def("_maxout_gather(Tensor self, Tensor indices, SymInt pieces, int dim=1, str layout=\"unit\") -> Tensor", tags);
 }
+
+namespace {
 
 void device(torch::Library& m) {
   m.impl("maxout", TORCH_FN(forward));

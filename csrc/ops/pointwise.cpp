@@ -16,6 +16,7 @@
 #include "csrc/math/activations.h"
 #include "csrc/ops/higher.h"
 #include "csrc/ops/overloads.h"
+#include "csrc/ops/schemas.h"
 
 namespace actinium::ops {
 namespace {
@@ -325,7 +326,12 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
 #define ACTINIUM_VERSIONS(Name) ACTINIUM_REGISTER(Name, versions)
 #define ACTINIUM_FUNCTIONALIZE(Name) ACTINIUM_REGISTER(Name, functionalize)
 
-TORCH_LIBRARY_FRAGMENT(actinium, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEFINE) }
+}  // namespace
+
+void define_pointwise(torch::Library& m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEFINE) }
+
+namespace {
+
 TORCH_LIBRARY_IMPL(actinium, CPU, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE) }
 TORCH_LIBRARY_IMPL(actinium, CUDA, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE) }
 TORCH_LIBRARY_IMPL(actinium, Meta, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE) }

@@ -5,6 +5,7 @@
 #include "csrc/ops/channels.h"
 #include "csrc/ops/higher.h"
 #include "csrc/ops/overloads.h"
+#include "csrc/ops/schemas.h"
 
 namespace actinium::ops {
 namespace {
@@ -208,7 +209,9 @@ struct SwishTensor {
   }
 };
 
-TORCH_LIBRARY_FRAGMENT(actinium, m) {
+}  // namespace
+
+void define_swish_tensor(torch::Library& m) {
   const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
   SwishTensor::Forms::define(m, ", Tensor beta, int dim=1", tags);
   m.def(
@@ -220,6 +223,8 @@ TORCH_LIBRARY_FRAGMENT(actinium, m) {
       "Tensor beta, int dim=1, bool[3] output_mask=[True, True, True]) -> (Tensor, Tensor, Tensor)",
       tags);
 }
+
+namespace {
 
 void device(torch::Library& m) {
   SwishTensor::Forms::device(m);

@@ -1,0 +1,169 @@
+"""The activations as functions. All of them work in eager mode, under autograd (reverse, forward and second order),
+``torch.func``, ``torch.compile`` and ``torch.jit``.
+
+The dtypes are float32, float64, bfloat16 and float16; 16-bit types are computed in float32 and rounded once. Inputs may
+have any shape and any strides; the result has the memory layout that a builtin's would have. Wrong arguments raise
+``TypeError`` (dtype), ``ValueError`` (shape, value), ``IndexError`` (dim) or ``RuntimeError`` (device).
+"""
+
+from typing import Optional, Union
+
+import torch
+from torch import Tensor
+
+__all__ = ["dice", "gelu_tanh", "maxout", "mish", "selu", "swish"]
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    r"""Mish: :math:`x \tanh(\ln(1 + e^x))`.
+
+    Args:
+        input: of any shape, ``(*)``.
+        inplace: write the result into ``input``.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    From Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019, arXiv:1908.08681.
+    """
+    if inplace:
+        return torch.ops.actinium.mish_(input)
+    return torch.ops.actinium.mish(input)
+
+
+def swish(input: Tensor, beta: Union[int, float, Tensor] = 1.0, dim: int = 1, inplace: bool = False) -> Tensor:
+    r"""Swish: :math:`x \, \sigma(\beta x)`; with :math:`\beta = 1` it is SiLU.
+
+    Args:
+        input: of any shape, ``(*)``.
+        beta: a number, or a tensor with a gradient of its own: one element, or one for each channel, that is of shape
+            ``(C,)`` where ``C = input.size(dim)``.
+        dim: the dim of the channels, for a ``beta`` of more than one element.
+        inplace: write the result into ``input``.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    Raises:
+        ValueError: ``beta`` has neither 1 nor ``C`` elements.
+        TypeError: ``beta`` has not the dtype of ``input``, nor is it float32 beside a 16-bit ``input``.
+        IndexError: ``dim`` is out of range.
+
+    From Ramachandran et al., "Searching for Activation Functions", 2017, arXiv:1710.05941.
+    """
+    if torch.jit.is_scripting():
+        if isinstance(beta, Tensor):
+            if inplace:
+                return torch.ops.actinium.swish_(input, beta, dim)
+            return torch.ops.actinium.swish(input, beta, dim)
+        if inplace:
+            return torch.ops.actinium.swish_(input, beta)
+        return torch.ops.actinium.swish(input, beta)
+    # An overload by its name, which TorchScript does not know: without it Python tries one after the other, and a failed
+    # try takes longer than the call.
+    op = torch.ops.actinium.swish_ if inplace else torch.ops.actinium.swish
+    if isinstance(beta, Tensor):
+        return op.Tensor(input, beta, dim)
+    return op.default(input, beta)
+
+
+def gelu_tanh(input: Tensor) -> Tensor:
+    r"""GELU by its tanh form: :math:`\frac{x}{2} (1 + \tanh(\sqrt{2/\pi} (x + 0.044715 x^3)))`.
+
+    Args:
+        input: of any shape, ``(*)``.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    From Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, arXiv:1606.08415.
+    """
+    return torch.ops.actinium.gelu_tanh(input)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    r"""SELU: :math:`\lambda x` for :math:`x > 0`, else :math:`\lambda \alpha (e^x - 1)`.
+
+    :math:`\lambda = 1.0507...` and :math:`\alpha = 1.6732...` are those that keep mean 0 and variance 1.
+
+    Args:
+        input: of any shape, ``(*)``.
+        inplace: write the result into ``input``.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    From Klambauer et al., "Self-Normalizing Neural Networks", 2017, arXiv:1706.02515.
+    """
+    if inplace:
+        return torch.ops.actinium.selu_(input)
+    return torch.ops.actinium.selu(input)
+
+
+def dice(
+    input: Tensor,
+    alpha: Tensor,
+    running_mean: Optional[Tensor] = None,
+    running_var: Optional[Tensor] = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-8,
+    dim: int = -1,
+) -> Tensor:
+    r"""Dice: :math:`p x + (1 - p) \alpha x` with the gate
+    :math:`p = \sigma((x - \mathrm{E}[x]) / \sqrt{\mathrm{Var}[x] + \epsilon})`.
+
+    Mean and variance are taken for each channel over every dim but ``dim``. In training they are those of the batch,
+    the gradient runs through them, and the running statistics, if given, are updated as ``batch_norm`` does it: biased
+    variance in the gate, unbiased variance into ``running_var``. Otherwise the running statistics are used, or those of
+    the batch if there are none.
+
+    Args:
+        input: of shape ``(N, *, C)`` with the ``C`` channels along ``dim``.
+        alpha: the slope where the gate is closed: of 1 or ``C`` elements.
+        running_mean: of shape ``(C,)``, or None.
+        running_var: of shape ``(C,)``, or None; given exactly if ``running_mean`` is.
+        training: use the statistics of the batch, and update the running ones.
+        momentum: weight of the batch in the update, 0 to 1.
+        eps: added to the variance; not negative.
+        dim: the dim of the channels.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    Raises:
+        ValueError: ``alpha`` has neither 1 nor ``C`` elements, a running statistic has not ``C``, only one of them is
+            given, or a channel has a single value to make statistics of.
+        IndexError: ``dim`` is out of range.
+
+    From Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", 2018, arXiv:1706.06978, section 5.2.
+    """
+    return torch.ops.actinium.dice(input, alpha, running_mean, running_var, training, momentum, eps, dim)
+
+
+def maxout(input: Tensor, pieces: int, dim: int = 1, layout: str = "unit") -> Tensor:
+    r"""Maxout: the largest of each ``pieces`` channels.
+
+    With ``U = input.size(dim) / pieces`` units, channel ``u`` of the result is
+
+    - ``layout="unit"``: :math:`\max_j x[u \cdot k + j]`, the pieces of a unit lie together;
+    - ``layout="piece"``: :math:`\max_j x[j \cdot U + u]`, the units of a piece lie together.
+
+    The first of equal pieces wins and takes the gradient. NaN propagates.
+
+    Args:
+        input: with a number of channels along ``dim`` that ``pieces`` divides.
+        pieces: how many channels make a unit, 1 to 256.
+        dim: the dim of the channels.
+        layout: ``"unit"`` or ``"piece"``.
+
+    Returns:
+        A tensor of the dtype of ``input`` with ``U`` channels along ``dim``.
+
+    Raises:
+        ValueError: ``pieces`` is not from 1 to 256 or does not divide the channels, or ``layout`` is unknown.
+        IndexError: ``dim`` is out of range.
+
+    From Goodfellow et al., "Maxout Networks", 2013, arXiv:1302.4389.
+    """
+    return torch.ops.actinium.maxout(input, pieces, dim, layout)

@@ -1,0 +1,13 @@
+#pragma once
+// The four functions of the CUDA backend, on the current device and stream. They only launch: nothing waits for the
+// device, so that they can be captured in a graph.
+#include "csrc/backend.h"
+
+namespace actinium::cuda {
+
+void pointwise(const Pointwise& problem);
+void channelwise(const Channelwise& problem);
+void channel_stats(const ChannelStats& problem);
+void maxout(const Maxout& problem);
+
+}  // namespace actinium::cuda

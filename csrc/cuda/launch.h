@@ -1,0 +1,47 @@
+#pragma once
+// The host's side of a kernel: how much runs at once, memory for the moment, the launch itself.
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAStream.h>
+#include <c10/util/Exception.h>
+
+#include <cstdint>
+#include <limits>
+
+namespace actinium::cuda {
+namespace {
+
+// What the whole device can run at once, were nothing but threads to limit it.
+inline int64_t device_threads() {
+  int device, processors, threads;
+  C10_CUDA_CHECK(cudaGetDevice(&device));
+  C10_CUDA_CHECK(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device));
+  C10_CUDA_CHECK(cudaDeviceGetAttribute(&threads, cudaDevAttrMaxThreadsPerMultiProcessor, device));
+  return static_cast<int64_t>(processors) * threads;
+}
+
+// Memory for kernels of the current stream. It goes back to torch's allocator at once: who gets it next on this stream
+// comes after them.
+template <class Value>
+class Scratch {
+ public:
+  explicit Scratch(int64_t count)
+      : data_(static_cast<Value*>(c10::cuda::CUDACachingAllocator::raw_alloc(count * sizeof(Value)))) {}
+  ~Scratch() { c10::cuda::CUDACachingAllocator::raw_delete(data_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  Value* data() const { return data_; }
+
+ private:
+  Value* data_;
+};
+
+template <class... Params, class... Args>
+void launch(void (*kernel)(Params...), int64_t blocks, int threads, const Args&... args) {
+  TORCH_CHECK(blocks <= std::numeric_limits<int>::max(), "actinium: tensor too large for one CUDA launch");
+  kernel<<<static_cast<unsigned>(blocks), threads, 0, c10::cuda::getCurrentCUDAStream()>>>(args...);
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
+}
+
+}  // namespace
+}  // namespace actinium::cuda

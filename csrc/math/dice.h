@@ -1,0 +1,134 @@
+#pragma once
+// Dice: f(x) = p x + (1 - p) alpha x, p = sigmoid(z), z = (x - mean) / sqrt(var + eps). Zhou et al., "Deep Interest
+// Network for Click-Through Rate Prediction", 2018.
+//
+// p and 1 - p are taken apart, each with all its digits. With q = p (1 - p), q' = q (1 - 2p) and r = 1/sqrt(var + eps),
+// the gradient with respect to z is h = g x (1 - alpha) q for each element, and batch statistics hand it on as in batch
+// normalization. In the formulas below mh and mhz are the means of h and h z over the channel, ma and maz those of a
+// and a z, mG and mGz those of G and G z, and t is what reaches r; all of them are 0 for statistics that are given.
+#include "csrc/math/sigmoid.h"
+
+namespace actinium::math {
+inline namespace ACTINIUM_TARGET {
+
+// What every Dice formula needs of one element.
+template <class T>
+struct DiceGate {
+  using P = Prim<T>;
+  using Real = typename P::Real;
+  using F = Format<Real>;
+
+  ACTINIUM_HD DiceGate(const T* params, double eps)
+      : alpha(params[0]),
+        one_minus_alpha(T(1) - params[0]),
+        mean(params[1]),
+        r(T(1) / P::sqrt(params[2] + T(static_cast<Real>(eps)))) {}
+
+  struct Element {
+    T x;     // finite, so that a gate of 0 closes on it
+    T z;     // finite
+    T p, n;  // sigmoid(z), sigmoid(-z)
+    T q;     // p n
+  };
+  ACTINIUM_HD Element operator()(T in) const {
+    const T x = P::max(T(-F::kMax), P::min(T(F::kMax), in));
+    const T z = P::max(T(-F::kMax), P::min(T(F::kMax), (x - mean) * r));
+    const T e = exp(P::neg(P::min(T(F::kTail), P::abs(z))), F::kLift).value() * T(F::kDown);
+    const T large = T(1) / (T(1) + e);
+    const T small = e * large;
+    const auto positive = P::gt(z, T(0));
+    return {x, z, P::select(positive, large, small), P::select(positive, small, large), large * small};
+  }
+
+  T alpha, one_minus_alpha, mean, r;
+};
+
+// in: x; params: alpha, mean, var
+template <class T>
+struct DiceForward {
+  static constexpr int kInputs = 1, kOutputs = 1, kParams = 3, kSums = 0;
+  ACTINIUM_HD DiceForward(const T* params, double eps) : gate(params, eps) {}
+  ACTINIUM_HD void operator()(const T* in, T* out, T* /*sums*/) const {
+    const auto v = gate(in[0]);
+    // x, or alpha x, and what the other one's gate lets through
+    const T closed = gate.one_minus_alpha * v.x;
+    out[0] = Prim<T>::select(Prim<T>::gt(v.z, T(0)), Prim<T>::fnma(closed, v.n, in[0]),
+                             Prim<T>::fma(closed, v.p, gate.alpha * in[0]));
+  }
+  DiceGate<T> gate;
+};
+
+// in: g, x; out: dx; sums: g x (1 - p) of dalpha, h, h z; params: alpha, mean, var, mh, mhz
+template <class T>
+struct DiceBackward {
+  static constexpr int kInputs = 2, kOutputs = 1, kParams = 5, kSums = 3;
+  ACTINIUM_HD DiceBackward(const T* params, double eps) : gate(params, eps), mh(params[3]), mhz(params[4]) {}
+  ACTINIUM_HD void operator()(const T* in, T* out, T* sums) const {
+    const T g = in[0];
+    const auto v = gate(in[1]);
+    const T gx = g * v.x;
+    const T h = gx * (gate.one_minus_alpha * v.q);
+    out[0] = g * (gate.alpha + gate.one_minus_alpha * v.p) + gate.r * (h - mh - v.z * mhz);
+    sums[0] = gx * v.n;
+    sums[1] = h;
+    sums[2] = h * v.z;
+  }
+  DiceGate<T> gate;
+  T mh, mhz;
+};
+
+// The means that the double backward needs. in: a, g, x; sums: a, a z, h, h z, h a; params: alpha, mean, var
+template <class T>
+struct DiceMoments {
+  static constexpr int kInputs = 3, kOutputs = 0, kParams = 3, kSums = 5;
+  ACTINIUM_HD DiceMoments(const T* params, double eps) : gate(params, eps) {}
+  ACTINIUM_HD void operator()(const T* in, T* /*out*/, T* sums) const {
+    const T a = in[0], g = in[1];
+    const auto v = gate(in[2]);
+    const T h = g * v.x * (gate.one_minus_alpha * v.q);
+    sums[0] = a;
+    sums[1] = a * v.z;
+    sums[2] = h;
+    sums[3] = h * v.z;
+    sums[4] = h * a;
+  }
+  DiceGate<T> gate;
+};
+
+// in: a, g, x, with a the gradient of dx; out: dg, dx; sums: dalpha, G, G z;
+// params: alpha, mean, var, b (the gradient of dalpha), ma, maz, mh, mhz, t, mG, mGz
+template <class T>
+struct DiceDoubleBackward {
+  static constexpr int kInputs = 3, kOutputs = 2, kParams = 11, kSums = 3;
+  ACTINIUM_HD DiceDoubleBackward(const T* params, double eps)
+      : gate(params, eps),
+        b(params[3]),
+        ma(params[4]),
+        maz(params[5]),
+        mh(params[6]),
+        mhz(params[7]),
+        t(params[8]),
+        mG(params[9]),
+        mGz(params[10]) {}
+  ACTINIUM_HD void operator()(const T* in, T* out, T* sums) const {
+    const T a = in[0], g = in[1];
+    const auto v = gate(in[2]);
+    const T r = gate.r;
+    const T slope = gate.one_minus_alpha * v.q;    // (1 - alpha) q
+    const T curve = slope * (v.n - v.p);           // (1 - alpha) q'
+    const T zd = r * (a - ma - v.z * maz);         // how z changes along a
+    const T through = slope * zd + b * v.n;
+    const T h = g * v.x * slope;
+    const T G = g * (a * slope + v.x * (curve * zd) - b * (v.x * v.q)) - r * (h * maz + a * mhz);
+    out[0] = a * (gate.alpha + gate.one_minus_alpha * v.p) + v.x * through;
+    out[1] = g * through + r * (G - mG - v.z * mGz) - r * v.z * t;
+    sums[0] = g * (a * v.n - v.x * (v.q * zd));
+    sums[1] = G;
+    sums[2] = G * v.z;
+  }
+  DiceGate<T> gate;
+  T b, ma, maz, mh, mhz, t, mG, mGz;
+};
+
+}  // namespace ACTINIUM_TARGET
+}  // namespace actinium::math

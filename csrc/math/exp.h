@@ -1,0 +1,91 @@
+#pragma once
+// exp(t) = 2^n (1 + p),  n the integer nearest t / ln2,  r = t - n ln2 in [-ln2/2, ln2/2],  p = expm1(r).
+//
+// The two factors are kept apart: where a result falls below the normal numbers, 2^n has to be the last thing that it
+// is multiplied with, and where 1 is added or subtracted, p is worth more than 1 + p. ln2 is taken in two parts, the
+// first with so few digits that n times it is exact. The polynomial is r + r^2 q(r), minimax with the weight of exp's
+// relative error; it is 2^-27.2 from exp in float (q of degree 4) and 2^-55.9 in double (degree 9).
+#include "csrc/math/prim.h"
+
+namespace actinium::math {
+inline namespace ACTINIUM_TARGET {
+
+// c0 + r (c1 + r (c2 + ...))
+template <class T, class C>
+ACTINIUM_HD T horner(T, C c0) {
+  return T(c0);
+}
+template <class T, class C, class... Cs>
+ACTINIUM_HD T horner(T r, C c0, Cs... cs) {
+  return Prim<T>::fma(horner(r, cs...), r, T(c0));
+}
+
+template <class Real>
+struct ExpTable;
+
+template <>
+struct ExpTable<float> {
+  static constexpr float kPerLn2 = 0x1.715476p0f;
+  static constexpr float kLn2Hi = 0x1.62ep-1f, kLn2Lo = 0x1.0bfbe8p-15f;
+  template <class T>
+  static ACTINIUM_HD T expm1(T r) {
+    return Prim<T>::fma(
+        r * r, horner(r, 0.5f, 0x1.5554b2p-3f, 0x1.55548ap-5f, 0x1.12267ap-7f, 0x1.6d968ap-10f), r);
+  }
+};
+
+template <>
+struct ExpTable<double> {
+  static constexpr double kPerLn2 = 0x1.71547652b82fep0;
+  static constexpr double kLn2Hi = 0x1.62e42fefa3p-1, kLn2Lo = 0x1.3de6af278ece6p-42;
+  template <class T>
+  static ACTINIUM_HD T expm1(T r) {
+    return Prim<T>::fma(r * r,
+                        horner(r, 0x1.0000000000004p-1, 0x1.555555555555cp-3, 0x1.55555555524ffp-5,
+                               0x1.111111110e8d9p-7, 0x1.6c16c17e6743cp-10, 0x1.a01a01b539cb4p-13,
+                               0x1.a019a88ec4cb8p-16, 0x1.71ddeb48e971ap-19, 0x1.28a0ed7d6cd6dp-22,
+                               0x1.af74d472f6783p-26),
+                        r);
+  }
+};
+
+// 2^lift exp(t) = scale (1 + p).
+template <class T>
+struct Exp {
+  T scale, p;
+  ACTINIUM_HD T value() const { return Prim<T>::fma(scale, p, scale); }
+  // The product with v, one rounding better than value() * v.
+  ACTINIUM_HD T times(T v) const { return Prim<T>::fma(v, p, v) * scale; }
+};
+
+// What, added to t / ln2, leaves n + lift where Prim::exp2i looks for it. Needs |n + lift| <= 126 (double: 1022).
+template <class Real>
+constexpr ACTINIUM_HD Real exp_round(Real lift) {
+  return Format<Real>::kRound + (Format<Real>::kBias + lift);
+}
+
+// exp(t)
+template <class T>
+ACTINIUM_HD Exp<T> exp(T t, typename Prim<T>::Real lift) {
+  using P = Prim<T>;
+  using Table = ExpTable<typename P::Real>;
+  const T round = T(exp_round(lift));
+  const T u = P::fma(t, T(Table::kPerLn2), round);
+  const T n = u - round;
+  const T r = P::fma(n, T(-Table::kLn2Lo), P::fma(n, T(-Table::kLn2Hi), t));
+  return {P::exp2i(u), Table::expm1(r)};
+}
+
+// exp(a b) without the rounding of a b, which would count |a b| times. b_per_ln2 is about b / ln2, round is exp_round.
+template <class T>
+ACTINIUM_HD Exp<T> exp_of_product(T a, T b, T b_per_ln2, T round) {
+  using P = Prim<T>;
+  using Table = ExpTable<typename P::Real>;
+  const T u = P::fma(a, b_per_ln2, round);
+  const T n = u - round;
+  const T r = P::fma(n, T(-Table::kLn2Lo), P::fma_exact(a, b, n * T(-Table::kLn2Hi)));
+  return {P::exp2i(u), Table::expm1(r)};
+}
+
+}  // namespace ACTINIUM_TARGET
+}  // namespace actinium::math

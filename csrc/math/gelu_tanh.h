@@ -1,0 +1,112 @@
+#pragma once
+// GELU, tanh form: f(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). Hendrycks and Gimpel, "Gaussian Error Linear
+// Units", 2016.
+//
+// f(x) = x sigmoid(v), v = k x (x^2 + C), C = 1 / 0.044715, k = 2 sqrt(2/pi) / C. The rounding of v would count v
+// times in the exponential, so x^2 + C is carried in two parts and the exponential is taken in units of 1/k.
+#include <array>
+
+#include "csrc/math/parameter.h"
+#include "csrc/math/sigmoid.h"
+
+namespace actinium::math {
+inline namespace ACTINIUM_TARGET {
+
+// exp(-k t) as ExpTable has it for exp(t).
+template <class Real>
+struct GeluTanhTable;
+
+template <>
+struct GeluTanhTable<float> {
+  static constexpr float kC = 0x1.65d26p4f, kCLo = -0x1.226128p-20f;
+  static constexpr float kA = 0x1.98846p0f, kALo = -0x1.985794p-21f;
+  static constexpr float kPerLn2 = -0x1.a5a7dp-4f;
+  static constexpr float kLn2Hi = -0x1.36d8p3f, kLn2Lo = -0x1.d56d78p-13f;
+  static constexpr float kLow = -11.25f, kHigh = 7.f;
+  template <class T>
+  static ACTINIUM_HD T expm1(T r) {
+    return Prim<T>::fma(r, T(-0x1.2444f2p-4f),
+                        r * horner(r, -0x1.49b16ap-29f, 0x1.4dad5cp-9f, -0x1.fbee86p-15f, 0x1.21f24ep-20f,
+                                   -0x1.09df9ep-26f, 0x1.94c84cp-33f));
+  }
+};
+
+template <>
+struct GeluTanhTable<double> {
+  static constexpr double kC = 0x1.65d25edd9ed8p4, kCLo = 0x1.fd4f2671c239cp-48;
+  static constexpr double kA = 0x1.9884533d4364p0, kALo = 0x1.08d0fcb3c500cp-48;
+  static constexpr double kPerLn2 = -0x1.a5a7cf7572a98p-4;
+  static constexpr double kLn2Hi = -0x1.36d9d56d77p3, kLn2Lo = -0x1.4921390cf500dp-39;
+  static constexpr double kLow = -22, kHigh = 8;
+  template <class T>
+  static ACTINIUM_HD T expm1(T r) {
+    return Prim<T>::fma(r, T(-0x1.2444f2a4d8b4bp-4),
+                        r * horner(r, 0x1.6c843a29d1c7p-61, 0x1.4dad5c19dbebcp-9, -0x1.fbef79d39b10cp-15, 0x1.21f2fa00943f3p-20,
+                                   -0x1.08d296d12ba63p-26, 0x1.931f5eb49edf1p-33, -0x1.06fdea8aa5074p-39,
+                                   0x1.2c4033e986dc2p-46, -0x1.30b3a469fc4bcp-53, 0x1.16fcf9d11c705p-60,
+                                   -0x1.cf4a3c9f3b297p-68));
+  }
+};
+
+template <class T>
+struct GeluTanh {
+  static constexpr const char* kName = "gelu_tanh";
+  static constexpr std::array<Parameter, 0> kParams{};
+
+  explicit ACTINIUM_HD GeluTanh(const double* /*params*/) {}
+
+  ACTINIUM_HD T f(T x) const {
+    const T low = P::max(T(Table::kLow), x);
+    const T gated = gate(low, exp_minus_v(P::min(T(Table::kHigh), low), -F::kLift), T(F::kDown)) * T(F::kDown);
+    return P::select(P::gt(x, T(Table::kHigh)), x, gated);
+  }
+
+  // v' = A + 3 B x^2
+  ACTINIUM_HD T df(T x) const {
+    const T a = P::min(T(-Table::kLow), P::abs(x));
+    const T slope = P::fma(T(3 * kB), a * a, T(kA));
+    const T g = gate_slope(exp_minus_v(a, F::kLift), a * slope);
+    return P::select(P::gt(x, T(0)), T(1) - g, g);
+  }
+
+  ACTINIUM_HD T d2f(T x) const {
+    const T a = P::min(T(-Table::kLow), P::abs(x));
+    const T square = a * a;
+    const T square_lo = P::fma_exact(a, a, P::neg(square));
+    // v' and 2v' + |x| v'' in two parts each
+    const T slope = P::fma(T(3 * kB), square, T(Table::kA));
+    const T slope_lo =
+        P::fma_exact(T(3 * kB), square, T(Table::kA) - slope) + P::fma(T(3 * kB), square_lo, T(Table::kALo));
+    const T curve = P::fma(T(12 * kB), square, T(2 * kA));
+    const T curve_lo = P::fma_exact(T(12 * kB), square, T(2 * kA) - curve) + T(2 * kALo);
+    const T y = a * slope;
+    return gate_curve(exp_minus_v(a, F::kLift), P::fma(y, slope, (y + y) * slope_lo), curve, curve_lo) * T(F::kDown);
+  }
+
+ private:
+  using P = Prim<T>;
+  using Real = typename P::Real;
+  using F = Format<Real>;
+  using Table = GeluTanhTable<Real>;
+  // v = A x + B x^3; the table's A has few digits, so that A - v' is exact
+  static constexpr Real kA = Real(1.5957691216057307117597842397375L);
+  static constexpr Real kALo = Real(1.5957691216057307 - double(kA));
+  static constexpr Real kB = Real(0.071354816272600248776388752176863L);
+
+  // exp(-v(x)), lifted
+  static ACTINIUM_HD Exp<T> exp_minus_v(T x, Real lift) {
+    // x^2 + C and t = x (x^2 + C) in two parts each; C - w and t - n ln2 are exact
+    const T w = P::fma(x, x, T(Table::kC));
+    const T w_lo = P::fma_exact(x, x, T(Table::kC) - w) + T(Table::kCLo);
+    const T t = x * w;
+    const T t_lo = P::fma(x, w_lo, P::fma_exact(x, w, P::neg(t)));
+    const T round = T(exp_round(lift));
+    const T u = P::fma(t, T(Table::kPerLn2), round);
+    const T n = u - round;
+    const T r = P::fma(n, T(-Table::kLn2Hi), t) + P::fma(n, T(-Table::kLn2Lo), t_lo);
+    return {P::exp2i(u), Table::expm1(r)};
+  }
+};
+
+}  // namespace ACTINIUM_TARGET
+}  // namespace actinium::math

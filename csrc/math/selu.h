@@ -1,0 +1,48 @@
+#pragma once
+// SELU: f(x) = lambda x for x > 0, lambda alpha expm1(x) else. Klambauer et al., "Self-Normalizing Neural Networks",
+// 2017.
+//
+// expm1(x) = 2^n p + (2^n - 1) keeps the digits that exp(x) - 1 loses near 0.
+#include <array>
+
+#include "csrc/math/exp.h"
+#include "csrc/math/parameter.h"
+
+namespace actinium::math {
+inline namespace ACTINIUM_TARGET {
+
+template <class T>
+struct Selu {
+  static constexpr const char* kName = "selu";
+  static constexpr std::array<Parameter, 0> kParams{};
+
+  explicit ACTINIUM_HD Selu(const double* /*params*/) {}
+
+  ACTINIUM_HD T f(T x) const {
+    const Exp<T> e = exp(P::max(T(-kFlat), P::min(T(0), x)), Real(0));
+    const T left = P::fma(e.scale, e.p, e.scale - T(1)) * T(kLambdaAlpha);
+    return P::select(P::gt(x, T(0)), x * T(kLambda), P::with_sign(left, x));
+  }
+
+  ACTINIUM_HD T df(T x) const { return P::select(P::gt(x, T(0)), T(kLambda), left_slope(x)); }
+
+  ACTINIUM_HD T d2f(T x) const { return P::select(P::gt(x, T(0)), T(0), left_slope(x)); }
+
+ private:
+  using P = Prim<T>;
+  using Real = typename P::Real;
+  using F = Format<Real>;
+  static constexpr Real kLambda = Real(1.0507009873554804934193349852946L);
+  static constexpr Real kLambdaAlpha = Real(1.7580993408473768599402175208123L);
+  // expm1 is -1 from here on
+  static constexpr Real kFlat = 50;
+
+  // lambda alpha exp(x), x <= 0
+  static ACTINIUM_HD T left_slope(T x) {
+    const T lifted = exp(P::max(T(-F::kTail), P::min(T(0), x)), F::kLift).value();
+    return lifted * T(kLambdaAlpha) * T(F::kDown);
+  }
+};
+
+}  // namespace ACTINIUM_TARGET
+}  // namespace actinium::math

@@ -1,0 +1,142 @@
+#include <actinium/nn.h>
+
+#include <actinium/ops.h>
+#include <torch/nn/init.h>
+
+namespace actinium::nn {
+namespace {
+
+// "actinium::nn::Mish()" or "actinium::nn::Mish(inplace=true)", as torch::nn prints its own.
+void print_inplace(std::ostream& stream, const char* name, bool inplace) {
+  stream << "actinium::nn::" << name << '(' << (inplace ? "inplace=true" : "") << ')';
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------------------------------- Mish
+
+MishImpl::MishImpl(const MishOptions& options_) : options(options_) {}
+void MishImpl::reset() {}
+void MishImpl::pretty_print(std::ostream& stream) const { print_inplace(stream, "Mish", options.inplace()); }
+
+torch::Tensor MishImpl::forward(torch::Tensor input) {
+  return options.inplace() ? actinium::mish_(input) : actinium::mish(input);
+}
+
+// ------------------------------------------------------------------------------------------------------------ Swish
+
+SwishImpl::SwishImpl(const SwishOptions& options_) : options(options_) { reset(); }
+
+void SwishImpl::reset() {
+  TORCH_CHECK_VALUE(options.trainable() || options.num_parameters() == 1,
+                    "Swish: num_parameters=", options.num_parameters(), " needs trainable(true)");
+  if (!options.trainable()) return;
+  beta = register_parameter("beta", torch::empty({options.num_parameters()}));
+  reset_parameters();
+}
+
+void SwishImpl::reset_parameters() {
+  if (options.trainable()) torch::nn::init::constant_(beta, options.beta());
+}
+
+torch::Tensor SwishImpl::forward(torch::Tensor input) {
+  if (options.trainable()) {
+    return options.inplace() ? actinium::swish_(input, beta, options.dim())
+                             : actinium::swish(input, beta, options.dim());
+  }
+  const at::Scalar number = options.beta();
+  return options.inplace() ? actinium::swish_(input, number) : actinium::swish(input, number);
+}
+
+void SwishImpl::pretty_print(std::ostream& stream) const {
+  stream << "actinium::nn::Swish(beta=" << options.beta();
+  if (options.trainable()) {
+    stream << ", trainable=true, num_parameters=" << options.num_parameters() << ", dim=" << options.dim();
+  }
+  stream << (options.inplace() ? ", inplace=true)" : ")");
+}
+
+// --------------------------------------------------------------------------------------------------------- GELUTanh
+
+void GELUTanhImpl::reset() {}
+void GELUTanhImpl::pretty_print(std::ostream& stream) const { stream << "actinium::nn::GELUTanh()"; }
+torch::Tensor GELUTanhImpl::forward(const torch::Tensor& input) { return actinium::gelu_tanh(input); }
+
+// ------------------------------------------------------------------------------------------------------------- SELU
+
+SELUImpl::SELUImpl(const SELUOptions& options_) : options(options_) {}
+void SELUImpl::reset() {}
+void SELUImpl::pretty_print(std::ostream& stream) const { print_inplace(stream, "SELU", options.inplace()); }
+
+torch::Tensor SELUImpl::forward(torch::Tensor input) {
+  return options.inplace() ? actinium::selu_(input) : actinium::selu(input);
+}
+
+// ------------------------------------------------------------------------------------------------------------- Dice
+
+DiceImpl::DiceImpl(const DiceOptions& options_) : options(options_) { reset(); }
+
+void DiceImpl::reset() {
+  const int64_t channels = options.num_features();
+  alpha = register_parameter("alpha", torch::empty({options.shared_alpha() ? 1 : channels}));
+  const bool track = options.track_running_stats();
+  running_mean = register_buffer("running_mean", track ? torch::zeros({channels}) : torch::Tensor());
+  running_var = register_buffer("running_var", track ? torch::ones({channels}) : torch::Tensor());
+  num_batches_tracked =
+      register_buffer("num_batches_tracked", track ? torch::tensor(0, torch::kLong) : torch::Tensor());
+  reset_parameters();
+}
+
+void DiceImpl::reset_running_stats() {
+  if (!options.track_running_stats()) return;
+  running_mean.zero_();
+  running_var.fill_(1);
+  num_batches_tracked.zero_();
+}
+
+void DiceImpl::reset_parameters() {
+  reset_running_stats();
+  torch::nn::init::constant_(alpha, options.alpha());
+}
+
+torch::Tensor DiceImpl::forward(const torch::Tensor& input) {
+  double momentum = options.momentum().value_or(0.0);
+  std::optional<torch::Tensor> mean, var;
+  if (options.track_running_stats()) {
+    mean = running_mean;
+    var = running_var;
+    if (is_training()) {
+      num_batches_tracked += 1;
+      if (!options.momentum()) momentum = 1.0 / num_batches_tracked.item<double>();
+    }
+  }
+  return actinium::dice(input, alpha, mean, var, is_training(), momentum, options.eps(), options.dim());
+}
+
+void DiceImpl::pretty_print(std::ostream& stream) const {
+  stream << std::boolalpha << "actinium::nn::Dice(" << options.num_features() << ", eps=" << options.eps()
+         << ", momentum=";
+  if (options.momentum()) {
+    stream << *options.momentum();
+  } else {
+    stream << "None";
+  }
+  stream << ", alpha=" << options.alpha() << ", shared_alpha=" << options.shared_alpha()
+         << ", track_running_stats=" << options.track_running_stats() << ", dim=" << options.dim() << ')';
+}
+
+// ----------------------------------------------------------------------------------------------------------- Maxout
+
+MaxoutImpl::MaxoutImpl(const MaxoutOptions& options_) : options(options_) {}
+void MaxoutImpl::reset() {}
+
+torch::Tensor MaxoutImpl::forward(const torch::Tensor& input) {
+  return actinium::maxout(input, options.pieces(), options.dim(), options.layout());
+}
+
+void MaxoutImpl::pretty_print(std::ostream& stream) const {
+  stream << "actinium::nn::Maxout(pieces=" << options.pieces() << ", dim=" << options.dim();
+  stream << (options.layout() == "unit" ? "" : ", layout=" + options.layout()) << ')';
+}
+
+}  // namespace actinium::nn

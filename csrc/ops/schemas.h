@@ -1,0 +1,12 @@
+#pragma once
+// The schemas of the ops, each group defined in the file that holds its kernels.
+#include <torch/library.h>
+
+namespace actinium::ops {
+
+void define_swish_tensor(torch::Library& m);
+void define_pointwise(torch::Library& m);
+void define_dice(torch::Library& m);
+void define_maxout(torch::Library& m);
+
+}  // namespace actinium::ops
