@@ -90,7 +90,7 @@ class _Channels:
 
 
 def _sample_shape(p, bdim):
-    return p.shape if bdim is None else p.shape[:bdim] + p.shape[bdim + 1 :]
+    return torch.Size(n for i, n in enumerate(p.shape) if i != bdim)
 
 
 def _swish(op, x_at, p_at, outputs_like):

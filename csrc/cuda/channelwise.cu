@@ -1,7 +1,7 @@
 // Formulas with a parameter per channel, their sums over channels, and the statistics of channels.
 //
-// Sums are the same in every run: every thread adds up what the map gives it in a fixed order, the threads of a block are
-// added as a tree, and a second small kernel adds up the blocks.
+// Sums are the same in every run: every thread adds up what the map gives it in a fixed order, the threads of a block
+// are added as a tree, and a second small kernel adds up the blocks.
 #include <utility>
 
 #include "csrc/cuda/channelwise_map.h"

@@ -3,9 +3,9 @@
 // kernels and by tests that walk it on the CPU.
 //
 // A channel has `items`: rows if channels are the fastest dimension (kLast, inner == 1), else its outer * inner
-// elements. A block takes a chunk of the items of some adjacent channels; its threads stand `groups` side by side across
-// channels and `lanes` down the items, whichever is fastest in memory being fastest in thread numbers. A step of a
-// thread is W elements of memory: adjacent ones (`vector`), or where that cannot be aligned, ones as far apart as
+// elements. A block takes a chunk of the items of some adjacent channels; its threads stand `groups` side by side
+// across channels and `lanes` down the items, whichever is fastest in memory being fastest in thread numbers. A step of
+// a thread is W elements of memory: adjacent ones (`vector`), or where that cannot be aligned, ones as far apart as
 // neighbouring threads are many, so that the threads' accesses lie side by side.
 #include <algorithm>
 #include <cstdint>
@@ -16,8 +16,8 @@ namespace actinium::cuda {
 
 constexpr int kChannelThreads = 256;
 
-// What a thread does: the e-th element of its step from item `from` on has channel + e * channel_step as its channel and
-// from + item + e * item_step as its item, if that channel and, before `end`, that item exist.
+// What a thread does: the e-th element of its step from item `from` on has channel + e * channel_step as its channel
+// and from + item + e * item_step as its item, if that channel and, before `end`, that item exist.
 struct ChannelThread {
   int64_t chunk, begin, end;  // the block's chunk, its items
   int64_t channel;
@@ -45,8 +45,8 @@ struct ChannelMap {
         items(kLast ? outer : outer * inner_),
         inner(static_cast<uint64_t>(std::max<int64_t>(inner_, 1))),
         vector(aligned && (kLast ? channels : inner_) % W == 0) {
-    // Across memory first, as far as it goes or, where sums gain from more lanes, as whole cache lines need it; threads
-    // that are left go the other way.
+    // Across memory first, as far as it goes or, for channels, as whole cache lines need it; threads that are left go
+    // the other way.
     if (kLast) {
       log_groups = log2_of(ceil_div<int64_t>(channels, W), 32);
       log_lanes = log2_of(items, kChannelThreads >> log_groups);
@@ -79,7 +79,7 @@ struct ChannelMap {
     t.end = t.begin + chunk < items ? t.begin + chunk : items;
     const int group = kLast ? thread & (groups() - 1) : thread >> log_lanes;
     t.lane = kLast ? thread >> log_groups : thread & (lanes() - 1);
-    t.channel = static_cast<int64_t>(block) * (int64_t{kChannels} << log_groups) + (kLast && vector ? group * W : group);
+    t.channel = (static_cast<int64_t>(block) * kChannels << log_groups) + (kLast && vector ? group * W : group);
     t.channel_step = !kLast ? 0 : vector ? 1 : groups();
     t.item = !kLast && vector ? t.lane * W : t.lane;
     t.item_step = kLast ? 0 : vector ? 1 : lanes();

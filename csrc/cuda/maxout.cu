@@ -31,7 +31,8 @@ struct Best {
   __device__ __forceinline__ void merge(const Best& other) {
     const bool nan = value != value, other_nan = other.value != other.value;
     const bool earlier = other.piece < piece;
-    const bool wins = nan ? other_nan && earlier : other_nan || other.value > value || (other.value == value && earlier);
+    const bool better = other_nan || other.value > value || (other.value == value && earlier);
+    const bool wins = nan ? other_nan && earlier : better;
     if (wins) *this = other;
   }
 };

@@ -3,8 +3,8 @@
 // it on the CPU.
 //
 // Memory is read and written in vectors of 16 bytes that start at multiples of 16. Vector j of a run of elements holds
-// elements [j V - lead, (j + 1) V - lead), where lead is how far the run starts after such a multiple: the first and the
-// last vector may reach beyond the run and are then handled element by element. So there is no separate head or tail.
+// elements [j V - lead, (j + 1) V - lead), where lead is how far the run starts after such a multiple: the first and
+// the last vector may reach beyond the run and are then handled element by element. So no head or tail stands apart.
 #include <algorithm>
 #include <cstdint>
 

@@ -1,0 +1,137 @@
+"""The six activations, each in a small network of the kind that it is used in.
+
+A network is made by a function of `activation`, which makes the module in question for a number of features; so the
+same function makes it with Actinium's module and with the one that it is compared with. Images come as (N, 1, 8, 8).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+import actinium
+
+PIXELS = 64
+CLASSES = 10
+PIECES = 4  # of a unit of Maxout
+
+Factory = Callable[[int], nn.Module]
+
+
+def convolutional(activation: Factory) -> nn.Module:
+    """Mish and Swish: two convolutions."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        activation(16),
+        nn.Conv2d(16, 32, 3, padding=1),
+        activation(32),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(512, CLASSES),
+    )
+
+
+class Block(nn.Module):
+    """The MLP block of a transformer: x + W2 gelu(W1 norm(x))."""
+
+    def __init__(self, width: int, activation: Factory) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 4 * width)
+        self.activation = activation(4 * width)
+        self.contract = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.contract(self.activation(self.expand(self.norm(x))))
+
+
+def blocks(activation: Factory) -> nn.Module:
+    """GELU: two transformer MLP blocks."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(PIXELS, PIXELS),
+        Block(PIXELS, activation),
+        Block(PIXELS, activation),
+        nn.LayerNorm(PIXELS),
+        nn.Linear(PIXELS, CLASSES),
+    )
+
+
+def self_normalizing(activation: Factory) -> nn.Module:
+    """SELU: its fixed point, mean 0 and variance 1, needs LeCun's normal initialization and alpha dropout."""
+    net = nn.Sequential(nn.Flatten())
+    for inputs, outputs in ((PIXELS, 128), (128, 128), (128, 128)):
+        net.extend([nn.Linear(inputs, outputs), activation(outputs), nn.AlphaDropout(0.05)])
+    net.append(nn.Linear(128, CLASSES))
+    for layer in net:
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+            nn.init.zeros_(layer.bias)
+    return net
+
+
+def adaptive(activation: Factory) -> nn.Module:
+    """Dice: an MLP, with statistics and a slope for every feature."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(PIXELS, 128),
+        activation(128),
+        nn.Linear(128, 64),
+        activation(64),
+        nn.Linear(64, CLASSES),
+    )
+
+
+def maxout(activation: Factory) -> nn.Module:
+    """Maxout: linear pieces with dropout between, as in the paper."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(PIXELS, PIECES * 64),
+        activation(PIECES * 64),
+        nn.Dropout(0.3),
+        nn.Linear(64, PIECES * 64),
+        activation(PIECES * 64),
+        nn.Dropout(0.3),
+        nn.Linear(64, CLASSES),
+    )
+
+
+class CompositeDice(nn.Module):
+    """Dice as it is written without Actinium."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(features, eps=1e-8, affine=False)
+        self.alpha = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        p = torch.sigmoid(self.norm(x))
+        return p * x + (1 - p) * self.alpha * x
+
+
+class CompositeMaxout(nn.Module):
+    """Maxout as it is written without Actinium."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(x.size(0), x.size(1) // PIECES, PIECES).max(dim=2).values
+
+
+@dataclass(frozen=True)
+class Activation:
+    name: str
+    network: Callable[[Factory], nn.Module]
+    ours: Factory
+    builtin: Factory
+    builtin_name: str
+
+
+ACTIVATIONS = [
+    Activation("mish", convolutional, lambda _: actinium.nn.Mish(), lambda _: nn.Mish(), "nn.Mish"),
+    Activation("swish", convolutional, lambda _: actinium.nn.Swish(), lambda _: nn.SiLU(), "nn.SiLU"),
+    Activation("gelu_tanh", blocks, lambda _: actinium.nn.GELUTanh(), lambda _: nn.GELU("tanh"), 'nn.GELU("tanh")'),
+    Activation("selu", self_normalizing, lambda _: actinium.nn.SELU(), lambda _: nn.SELU(), "nn.SELU"),
+    Activation("dice", adaptive, actinium.nn.Dice, CompositeDice, "BatchNorm1d, sigmoid"),
+    Activation("maxout", maxout, lambda _: actinium.nn.Maxout(PIECES), lambda _: CompositeMaxout(), "view, max"),
+]

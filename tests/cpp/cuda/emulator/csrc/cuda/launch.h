@@ -1,0 +1,30 @@
+#pragma once
+// In place of the real one: kernels run on the CPU when they are launched.
+#include "emulator.h"
+
+namespace actinium::cuda {
+namespace {
+
+inline int64_t device_threads() { return emulator::device_threads; }
+
+template <class Value>
+class Scratch {
+ public:
+  // As memory comes on a device: with anything in it.
+  explicit Scratch(int64_t count) : data_(new char[count * sizeof(Value)]) {
+    std::memset(data_.get(), 0xee, count * sizeof(Value));
+  }
+  Value* data() const { return reinterpret_cast<Value*>(data_.get()); }
+
+ private:
+  std::unique_ptr<char[]> data_;
+};
+
+template <class... Params, class... Args>
+void launch(void (*kernel)(Params...), int64_t blocks, int threads, const Args&... args) {
+  ++emulator::launches;
+  for (int64_t b = 0; b < blocks; ++b) emulator::block.run(b, threads, [&] { kernel(args...); });
+}
+
+}  // namespace
+}  // namespace actinium::cuda

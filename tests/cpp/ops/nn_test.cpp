@@ -1,0 +1,119 @@
+// The modules of a C++ program: registered names, copies, saved state, containers.
+#include <actinium/actinium.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "op_table.h"
+
+namespace actinium::tests {
+namespace {
+
+struct Module {
+  std::string text;
+  torch::nn::AnyModule module;
+  std::vector<std::string> state;
+};
+
+std::vector<Module> modules() {
+  using torch::nn::AnyModule;
+  return {
+      {"actinium::nn::Mish()", AnyModule(nn::Mish()), {}},
+      {"actinium::nn::SELU()", AnyModule(nn::SELU()), {}},
+      {"actinium::nn::GELUTanh()", AnyModule(nn::GELUTanh()), {}},
+      {"actinium::nn::Swish(beta=1.5)", AnyModule(nn::Swish(1.5)), {}},
+      {"", AnyModule(nn::Swish(nn::SwishOptions(0.5).trainable(true).num_parameters(6))), {"beta"}},
+      {"", AnyModule(nn::Dice(6)), {"alpha", "running_mean", "running_var", "num_batches_tracked"}},
+      {"", AnyModule(nn::Dice(nn::DiceOptions(6).shared_alpha(true).track_running_stats(false))), {"alpha"}},
+      {"", AnyModule(nn::Maxout(2)), {}},
+  };
+}
+
+Tensor batch() { return torch::linspace(-3, 3, 48).mul(17).sin().view({8, 6}); }
+
+std::vector<std::string> state_of(const torch::nn::Module& module) {
+  auto keys = module.named_parameters().keys();
+  for (const auto& key : module.named_buffers().keys()) keys.push_back(key);
+  return keys;
+}
+
+TEST(Modules, HaveTheStateOfThePythonModules) {
+  for (Module& m : modules()) EXPECT_EQ(state_of(*m.module.ptr()), m.state);
+}
+
+TEST(Modules, Print) {
+  for (Module& m : modules()) {
+    std::ostringstream text;
+    text << *m.module.ptr();
+    EXPECT_FALSE(text.str().empty());
+    if (!m.text.empty()) {
+      EXPECT_EQ(text.str(), m.text);
+    }
+  }
+}
+
+TEST(Modules, AreCopied) {
+  for (Module& m : modules()) {
+    m.module.forward(batch());
+    torch::nn::AnyModule copy = m.module.clone();
+    EXPECT_TRUE(torch::equal(copy.forward(batch()), m.module.forward(batch())));
+    for (const auto& p : copy.ptr()->named_parameters()) {
+      EXPECT_NE(p.value().data_ptr(), m.module.ptr()->named_parameters()[p.key()].data_ptr());
+    }
+  }
+}
+
+TEST(Modules, AreSavedAndLoaded) {
+  for (Module& m : modules()) {
+    m.module.forward(batch());
+    std::stringstream file;
+    torch::serialize::OutputArchive out;
+    m.module.ptr()->save(out);
+    out.save_to(file);
+    torch::nn::AnyModule fresh = m.module.clone();
+    for (auto& p : fresh.ptr()->parameters()) p.detach().add_(1);
+    for (auto& b : fresh.ptr()->buffers()) b.zero_();
+    torch::serialize::InputArchive in;
+    in.load_from(file);
+    fresh.ptr()->load(in);
+    fresh.ptr()->eval();
+    m.module.ptr()->eval();
+    EXPECT_TRUE(torch::equal(fresh.forward(batch()), m.module.forward(batch())));
+  }
+}
+
+TEST(Modules, LearnInASequential) {
+  torch::nn::Sequential network(torch::nn::Linear(6, 6), nn::Mish(), nn::Swish(nn::SwishOptions().trainable(true)),
+                                nn::Dice(6), nn::Maxout(2), torch::nn::Linear(3, 1));
+  torch::optim::SGD optimizer(network->parameters(), 0.1);
+  const Tensor target = batch().sum(1, /*keepdim=*/true);
+  double first = 0, last = 0;
+  for (int step = 0; step < 40; ++step) {
+    optimizer.zero_grad();
+    const Tensor loss = (network->forward(batch()) - target).square().mean();
+    loss.backward();
+    optimizer.step();
+    (step ? last : first) = loss.item<double>();
+  }
+  EXPECT_LT(last, 0.5 * first);
+  for (const auto& p : network->named_parameters()) {
+    if (p.key() != "3.alpha") {
+      EXPECT_TRUE(p.value().grad().defined() && p.value().grad().any().item<bool>()) << p.key();
+    }
+  }
+}
+
+TEST(Modules, DiceAveragesOverAllBatchesWithoutMomentum) {
+  nn::Dice dice(nn::DiceOptions(6).momentum(std::nullopt));
+  Tensor sum = torch::zeros(6);
+  for (int i = 0; i < 4; ++i) {
+    const Tensor x = torch::randn({32, 6});
+    sum += x.mean(0);
+    dice(x);
+  }
+  expect_close(dice->running_mean, sum / 4, 1e-6);
+  EXPECT_EQ(dice->num_batches_tracked.item<int64_t>(), 4);
+}
+
+}  // namespace
+}  // namespace actinium::tests

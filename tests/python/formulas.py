@@ -1,0 +1,51 @@
+"""The activations once more, in the textbook's form that keeps its digits, over any namespace of elementary functions."""
+
+from types import SimpleNamespace
+
+import mpmath
+import numpy as np
+import torch
+
+MP = mpmath.MPContext()
+MP.dps = 200  # f'' is 1e-82 where f is 100
+
+
+def _namespace(module, number):
+    return SimpleNamespace(number=number, **{name: getattr(module, name) for name in ("exp", "expm1", "log1p", "sqrt", "tanh")})
+
+
+# float64 and differentiable; 64 bits of mantissa; hundreds of digits.
+TORCH = _namespace(torch, float)
+LONG = _namespace(np, np.longdouble)
+EXACT = _namespace(MP, MP.mpf)
+
+
+def mish(m, x):
+    return x * m.tanh(m.log1p(m.exp(x)))
+
+
+def swish(m, x, beta=1.0):
+    return x / (1 + m.exp(-beta * x))
+
+
+def gelu_tanh(m, x):
+    # (1 + tanh u) / 2 = 1 / (1 + exp(-2u)); the left side has no digits left where u < -20.
+    u = m.number("0.79788456080286535587989211986876373695") * (x + m.number("0.044715") * x * x * x)
+    return x / (1 + m.exp(-2 * u))
+
+
+def selu(m, x):
+    above, below = (x + abs(x)) / 2, (x - abs(x)) / 2
+    scale, alpha = m.number("1.0507009873554804934193349852946"), m.number("1.6732632423543772848170429916717")
+    return scale * (above + alpha * m.expm1(below))
+
+
+def dice(m, x, alpha, mean, var, eps=1e-8):
+    p = 1 / (1 + m.exp((mean - x) / m.sqrt(var + eps)))
+    return p * x + (1 - p) * alpha * x
+
+
+def derivative(formula, order, x):
+    """f, f' or f'' at the number x, as exact as anyone needs."""
+    x = MP.mpf(float(x))
+    return MP.diff(lambda t: formula(EXACT, t), x, order) if order else formula(EXACT, x)

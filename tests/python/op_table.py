@@ -1,0 +1,251 @@
+"""The table of operators. Every property in this folder is asked of every row; a new activation is a new row.
+
+A row is one operator in one form of its arguments; calling it runs Actinium's operator. Beside it stands the same function
+in operations that torch has (`composite`), the builtin that users call today where there is one (`builtin`), and for
+pointwise rows a formula (see formulas.py) that is right in any precision.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+
+import actinium  # noqa: F401  registers torch.ops.actinium
+import formulas
+from formulas import LONG, TORCH
+from ulp import numbers
+
+ops = torch.ops.actinium
+
+WIDE = (torch.float32, torch.float64)
+HALVES = (torch.bfloat16, torch.float16)
+FLOATS = WIDE + HALVES
+
+# Divisible by every number of pieces in the table along dims 0, 1 and -1.
+SHAPE = (2, 6, 3, 6)
+
+
+def opmath(dtype):
+    """The type that a dtype is computed in."""
+    return torch.float32 if dtype in HALVES else dtype
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    base: str  # torch.ops.actinium.<base>, and <base>_ and <base>.out where it is pointwise
+    composite: Callable  # (x, *learned), accurate in float64 and differentiable
+    exact: Callable  # the same, as numbers of more precision than a dtype has
+    arguments: Callable = lambda x, *learned: ()  # what the operator takes after x
+    learned: Callable = lambda x: ()  # the other differentiable inputs that fit x
+    builtin: Callable | None = None
+    span: float = 100.0  # |x| of the samples; beyond it the gradient of the composite overflows
+    formula: Callable | None = None  # (m, x), for a function of one number
+    limits: dict | None = None  # f, f' and f'' of that at the infinities
+    dim: int | None = None  # the dim that has a meaning of its own
+    per_channel: int = 1  # elements that this dim needs at a time
+    batch_stats: bool = False
+    saved: Callable = lambda y, x, *learned: [x, *learned]  # as many bytes as the backward keeps
+    ulp: float = 2.0  # the bound of float32 and float64; half types are rounded once
+    size: Callable | None = None  # (x, *learned): where the ULP of sums of opposite signs are counted
+
+    def __call__(self, x, *learned):
+        return getattr(ops, self.base)(x, *self.arguments(x, *learned))
+
+    def inplace(self, x, *learned):
+        return getattr(ops, self.base + "_")(x, *self.arguments(x, *learned))
+
+    def out(self, x, *learned, out):
+        return getattr(ops, self.base)(x, *self.arguments(x, *learned), out=out)
+
+    def bound(self, dtype):
+        """ULP by which a value may be off."""
+        return 0.501 if dtype in HALVES and self.ulp else self.ulp
+
+    @property
+    def pointwise(self):
+        return self.base not in ("dice", "maxout")
+
+    @property
+    def reference(self):
+        return self.builtin or self.composite
+
+    def sample(self, shape=SHAPE, dtype=torch.float64, seed=0):
+        """Values around zero, every thirteenth of a pointwise row far out; the same at every call."""
+        random = torch.Generator().manual_seed(seed)
+        x = torch.randn(shape, generator=random, dtype=torch.float64) * 2
+        far = (torch.rand(shape, generator=random, dtype=torch.float64) * 2 - 1) * self.span
+        place = torch.arange(x.numel()).reshape(shape) % 13 == 12
+        return (torch.where(place, far, x) if self.pointwise else x).to(dtype)
+
+    def inputs(self, layout=lambda x: x, shape=SHAPE, dtype=torch.float64):
+        """x and the learned inputs as leaves that want gradients; near zero, where finite differences see something."""
+        x = layout(replace(self, span=3.0).sample(shape, dtype))
+        return tuple(t.detach().requires_grad_() for t in (x, *self.learned(x)))
+
+    def accepts(self, shape):
+        """Whether the dim is there and, for batch statistics, more than one value per channel."""
+        if self.dim is None:
+            return True
+        rank = len(shape)
+        return -rank <= self.dim < rank and not (self.batch_stats and shape[self.dim] == torch.Size(shape).numel())
+
+    def shapes(self, n):
+        """Shapes in which n is the number of elements, of rows, of inner elements or of channels."""
+        if self.dim is None:
+            return [(n,)]
+        shape = [2, 2, 2]
+        shape[self.dim] = self.per_channel
+        return [tuple(size * n if place == i else size for i, size in enumerate(shape)) for place in range(3)]
+
+
+# -------------------------------------------------------------------------------------------------------- pointwise
+
+INF = float("inf")
+TO_X = {INF: (INF, 1.0, 0.0), -INF: (0.0, 0.0, 0.0)}
+
+
+def pointwise(base, builtin, *arguments, **row):
+    formula = row.pop("formula", getattr(formulas, base))
+    return Row(
+        name=base + "".join(f"({a})" for a in arguments),
+        base=base,
+        arguments=lambda x: arguments,
+        builtin=builtin,
+        formula=formula,
+        composite=partial(formula, TORCH),
+        exact=lambda x: formula(LONG, numbers(x)),
+        **{"limits": TO_X} | row,
+    )
+
+
+def swish(beta, **row):
+    return pointwise("swish", None, beta, formula=partial(formulas.swish, beta=beta), **row)
+
+
+# ---------------------------------------------------------------------------------------------- swish, beta a tensor
+
+
+def along(p, x, dim):
+    """p of one element or one per channel, shaped to broadcast along dim of x."""
+    return p.reshape([-1 if i == dim % x.dim() else 1 for i in range(x.dim())]) if p.numel() != 1 else p.reshape(())
+
+
+def channels(x, dim):
+    """One different number per channel, away from 0 and 1."""
+    return torch.linspace(0.5, 1.75, x.size(dim), dtype=x.dtype)
+
+
+def swish_tensor(name, beta, dim):
+    return Row(
+        name=f"swish({name},dim={dim})",
+        base="swish",
+        arguments=lambda x, beta: (beta, dim),
+        learned=beta,
+        exact=lambda x, beta: formulas.swish(LONG, numbers(x), numbers(along(beta, x, dim))),
+        composite=lambda x, beta: formulas.swish(TORCH, x, along(beta, x, dim)),
+        span=50.0,
+        dim=dim,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- dice
+
+
+def dice_composite(x, alpha, mean, var, training, momentum, eps, dim):
+    flat = x.movedim(dim, -1)
+    rows = flat.reshape(flat.shape[:-1].numel(), flat.size(-1))
+    p = torch.sigmoid(F.batch_norm(rows, mean, var, None, None, training or mean is None, momentum, eps))
+    return (p * rows + (1 - p) * alpha * rows).reshape(flat.shape).movedim(-1, dim)
+
+
+def running(x, dim):
+    """A running mean and variance that fit x, new at every call (from x, so that vmap batches them with it)."""
+    stats = x.new_zeros(x.size(dim), dtype=opmath(x.dtype)) + torch.linspace(0.5, 2.0, x.size(dim), device=x.device)
+    return stats - 1, stats
+
+
+def dice(mode, alpha, dim, training, stats):
+    def arguments(x, alpha):
+        return (alpha, *(running(x, dim) if stats else (None, None)), training, 0.1, 1e-8, dim)
+
+    def statistics(x):
+        if not training and stats:
+            return [numbers(along(t, x, dim)) for t in running(x, dim)]
+        others = tuple(i for i in range(x.dim()) if i != dim % x.dim())
+        return numbers(x).mean(others, keepdims=True), numbers(x).var(others, keepdims=True)
+
+    def size(x, alpha):
+        """x, and how much the rounding of the mean moves the gate."""
+        mean, var = statistics(x)
+        return numbers(x) * (1 + abs(mean) / (var + 1e-8) ** 0.5)
+
+    return Row(
+        name=f"dice({mode},alpha={alpha},dim={dim})",
+        base="dice",
+        arguments=arguments,
+        learned=(lambda x: (channels(x, dim) - 1,)) if alpha == "C" else lambda x: (x.new_full((1,), 0.25),),
+        composite=lambda x, alpha: dice_composite(x, *arguments(x, alpha)),
+        exact=lambda x, alpha: formulas.dice(LONG, numbers(x), numbers(along(alpha, x, dim)), *statistics(x)),
+        dim=dim,
+        batch_stats=training or not stats,
+        saved=lambda y, x, alpha: [x, alpha, *running(x, dim)],
+        ulp=4.0,
+        size=size,
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- maxout
+
+
+def maxout(pieces, dim, layout):
+    def composite(x):
+        unit = layout == "unit"
+        sizes = (-1, pieces) if unit else (pieces, -1)
+        return x.unflatten(dim, sizes).max(dim % x.dim() + unit).values
+
+    return Row(
+        name=f"maxout({pieces},dim={dim},{layout})",
+        base="maxout",
+        arguments=lambda x: (pieces, dim, layout),
+        composite=composite,
+        exact=lambda x: numbers(composite(x)),
+        dim=dim,
+        per_channel=pieces,
+        saved=lambda y, x: [y.to(torch.uint8)],
+        ulp=0.0,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ table
+
+ROWS = (
+    pointwise("mish", F.mish),
+    pointwise("gelu_tanh", partial(F.gelu, approximate="tanh"), span=12.0),
+    pointwise("selu", F.selu, limits={INF: (INF, 1.0507009873554805, 0.0), -INF: (-1.7580993408473769, 0.0, 0.0)}),
+    pointwise("swish", F.silu),
+    swish(1.5),
+    swish(0.0, limits={INF: (INF, 0.5, 0.0), -INF: (-INF, 0.5, 0.0)}),
+    swish(-2.0, span=40.0, limits={INF: (0.0, 0.0, 0.0), -INF: (-INF, 1.0, 0.0)}),
+    swish_tensor("one", lambda x: (x.new_full((1,), 1.25),), 1),
+    swish_tensor("scalar", lambda x: (x.new_full((), -0.75),), 1),
+    swish_tensor("channels", lambda x: (channels(x, 1),), 1),
+    swish_tensor("channels", lambda x: (channels(x, -1),), -1),
+    swish_tensor("channels", lambda x: (channels(x, 0),), 0),
+    dice("train", "C", -1, training=True, stats=True),
+    dice("train", "1", 1, training=True, stats=True),
+    dice("train without stats", "C", 0, training=True, stats=False),
+    dice("eval", "C", -1, training=False, stats=True),
+    dice("eval", "1", 1, training=False, stats=True),
+    dice("eval without stats", "C", 1, training=False, stats=False),
+    maxout(2, 1, "unit"),
+    maxout(3, -1, "unit"),
+    maxout(2, 0, "piece"),
+    maxout(3, 1, "piece"),
+    maxout(1, 1, "unit"),
+)
+POINTWISE = tuple(row for row in ROWS if row.pointwise)
+LIMITS = tuple(row for row in ROWS if row.limits)  # functions of one number
+BUILTINS = tuple(row for row in ROWS if row.builtin)

@@ -1,0 +1,73 @@
+"""A value's result depends on the value alone: not on its place, its neighbours, its layout or the number of threads."""
+
+import numpy as np
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from layouts import cropped, offset, sliced
+
+# Any bits at all: NaN, infinities and subnormal numbers among them, and mostly numbers of an ordinary size.
+BITS = st.one_of(st.integers(0, 2**32 - 1), st.floats(-20, 20, width=32).map(lambda v: int(np.float32(v).view("u4"))))
+VALUES = st.lists(BITS, min_size=1, max_size=70).map(lambda bits: torch.from_numpy(np.array(bits, "u4").view("f4")))
+PLACES = st.sampled_from((offset, sliced, cropped, lambda x: torch.cat([x] * 3)[-x.numel() :], lambda x: x[None].t()))
+
+quickly = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def bits(t):
+    """The bits, with one NaN for all."""
+    t = t.detach().clone(memory_format=torch.contiguous_format)
+    return torch.where(t.isnan(), torch.nan, t).view({8: torch.int64, 4: torch.int32, 2: torch.int16}[t.itemsize])
+
+
+def passes(row, x, g):
+    """f, g f', and both results of the double backward."""
+    x, g = x.detach().requires_grad_(), g.detach().requires_grad_()
+    y = row(x)
+    (dx,) = torch.autograd.grad(y, x, g, create_graph=True)
+    return [y, dx, *torch.autograd.grad(dx, (x, g), g)]
+
+
+def same(left, right):
+    return all(torch.equal(bits(a.reshape(-1)), bits(b.reshape(-1))) for a, b in zip(left, right, strict=True))
+
+
+def test_the_place_does_not_matter(function, dtype):
+    @quickly
+    @given(values=VALUES, place=PLACES)
+    def check(values, place):
+        x = values.to(dtype)
+        g = x.flip(0)
+        alone = [torch.stack(ts) for ts in zip(*(passes(function, a, b) for a, b in zip(x, g)), strict=True)]
+        assert same(alone, passes(function, x, g))
+        assert same(alone, passes(function, place(x), place(g)))
+
+    check()
+
+
+def test_the_layout_does_not_matter(pointwise, dtype, writable):
+    z = writable(pointwise.sample((2, 6, 5, 6), dtype=dtype))
+    x = z.clone(memory_format=torch.contiguous_format)
+    learned = pointwise.learned(x)
+    assert torch.equal(bits(pointwise(x, *learned)), bits(pointwise(z, *learned)))
+
+
+def by_threads(row, dtype):
+    """The output and all gradients of enough elements for two threads, with one, two and two threads."""
+    for threads in (1, 2, 2):
+        torch.set_num_threads(threads)
+        x = row.sample(row.shapes(30_001)[0], dtype).requires_grad_()
+        learned = tuple(t.requires_grad_() for t in row.learned(x.detach()))
+        y = row(x, *learned)
+        yield [y, *torch.autograd.grad(y, (x, *learned), row.sample(y.shape, dtype, seed=1))]
+
+
+def test_threads_do_not_matter(row, dtype):
+    """Not to a value and its gradient; a sum over a batch is the same for the same number of threads."""
+    one, two, again = by_threads(row, dtype)
+    assert same(two, again)
+    if not row.batch_stats:
+        assert same(one[:2], two[:2])
+    for left, right in zip(one, two, strict=True):
+        torch.testing.assert_close(left, right)

@@ -1,0 +1,84 @@
+"""torch.library.opcheck, and whether the schemas say what they should, for every overload that is registered."""
+
+import pytest
+import torch
+from torch.library import opcheck
+
+from op_table import ops
+
+X = torch.linspace(-3, 3, 2 * 6 * 4).reshape(2, 6, 4)
+G = torch.linspace(1, -1, 2 * 6 * 4).reshape(2, 6, 4)
+BETA = torch.linspace(0.5, 1.5, 6)
+MEAN, VAR = torch.linspace(-1, 1, 6), torch.linspace(0.5, 2, 6)
+VALUES = torch.linspace(-1, 1, 2 * 3 * 4).reshape(2, 3, 4)
+WINNERS = (torch.arange(2 * 3 * 4) % 2).reshape(2, 3, 4).to(torch.uint8)
+
+
+def wants(*tensors):
+    return tuple(t.clone().requires_grad_() for t in tensors)
+
+
+def registered():
+    return sorted(
+        schema.name.removeprefix("actinium::") + (f".{schema.overload_name}" if schema.overload_name else "")
+        for schema in torch._C._jit_get_all_schemas()
+        if schema.name.startswith("actinium::")
+    )
+
+
+def pointwise(name, *numbers):
+    return {
+        name: [wants(X) + numbers, (X,) + numbers, wants(X.mT) + numbers],
+        f"{name}_": [(X.clone(), *numbers)],
+        f"{name}.out": [(X, *numbers, dict(out=torch.empty_like(X)))],
+        f"{name}_backward": [wants(G, X) + numbers],
+        f"{name}_double_backward": [(G, G, X, *numbers), (G, G, X, *numbers, [True, False])],
+    }
+
+
+# What each overload is called with; the last dict, if there is one, by name.
+CALLS = {
+    "_build_info": [],
+    **pointwise("mish"),
+    **pointwise("gelu_tanh"),
+    **pointwise("selu"),
+    **pointwise("swish", 1.5),
+    "swish.Tensor": [wants(X, BETA), wants(X, BETA[0]), wants(X.mT, BETA) + (2,)],
+    "swish_.Tensor": [(X.clone(), BETA)],
+    "swish.Tensor_out": [(X, BETA, dict(out=torch.empty_like(X)))],
+    "swish_backward.Tensor": [wants(G, X, BETA), wants(G, X, BETA[:1]), (G, X, BETA, 1, [True, False])],
+    "swish_double_backward.Tensor": [(G, BETA, G, X, BETA), (G, None, G, X, BETA, 1, [False, True, True])],
+    "dice": [
+        wants(X, BETA) + (MEAN, VAR, True, 0.1, 1e-8, 1),
+        wants(X, BETA) + (MEAN, VAR, False, 0.1, 1e-8, 1),
+        wants(X, BETA[:1]) + (None, None, False),
+    ],
+    "_dice_forward": [wants(X, BETA) + (None, None, 1e-8, 1), wants(X, BETA) + (MEAN, VAR, 1e-8, 1)],
+    "_dice_backward": [
+        wants(G, X, BETA) + (MEAN, VAR, batch, 1e-8, 1, [True, True]) for batch in (True, False)
+    ]
+    + [(G, X, BETA, MEAN, VAR, True, 1e-8, 1, [False, True])],
+    "_dice_double_backward": [
+        (G, BETA, G, X, BETA, MEAN, VAR, True, 1e-8, 1, [True, True, True]),
+        (G, None, G, X, BETA[:1], MEAN, VAR, False, 1e-8, 1, [False, True, False]),
+    ],
+    "maxout": [wants(X) + (2,), wants(X) + (3, 1, "piece"), (X, 2, -1)],
+    "maxout_with_indices": [wants(X) + (2,), wants(X) + (3, 1, "piece")],
+    "maxout_backward": [wants(VALUES) + (WINNERS, 2, 1, "unit")],
+    "_maxout_gather": [wants(X) + (WINNERS, 2, 1, "unit")],
+}
+
+
+def split(call):
+    return (call[:-1], call[-1]) if isinstance(call[-1], dict) else (call, {})
+
+
+def test_every_overload_is_in_this_table():
+    assert registered() == sorted(CALLS)
+
+
+@pytest.mark.parametrize("name,call", [(name, call) for name, calls in CALLS.items() for call in calls])
+def test_opcheck(name, call):
+    base, _, overload = name.partition(".")
+    args, kwargs = split(call)
+    opcheck(getattr(getattr(ops, base), overload or "default"), args, kwargs)
