@@ -1,5 +1,5 @@
-"""Batching rules: what ``torch.func.vmap`` does with the operators. They only rearrange dims; the operators that the rules
-call are the ones that they are for. Ops composed of others need no rule."""
+"""Batching rules: what ``torch.func.vmap`` does with the operators. They rearrange dims, and call the very operators that
+they are for. Ops composed of others need no rule."""
 
 import torch
 from torch import Tensor
@@ -143,13 +143,19 @@ def _dice(op, x_at, p_at, alpha_at, dim_at, outputs_like):
         for i in p_at:
             args[i] = fold.fold_parameter(args[i], in_dims[i])
         args[dim_at] = fold.dim
-        unfold = {
-            "x": fold.unfold,
-            "p": lambda out: fold.unfold_gradient(out, shape),
-            "c": lambda out: None if out is None else out.reshape(fold.size, -1),
-        }
-        outputs = tuple(unfold[like](out) for out, like in zip(op(*args), outputs_like, strict=True))
-        return outputs, _out_dims(outputs)
+        batched = in_dims[self_at] is not None
+        outputs, out_dims = [], []
+        for out, like in zip(op(*args), outputs_like, strict=True):
+            if like == "c":
+                # Statistics of a self without batch are the same for all, and may update what has none, either. They
+                # are empty where they were given.
+                out = out.reshape(fold.size, out.numel() // fold.size)
+                outputs.append(out if batched else out[0])
+                out_dims.append(0 if batched else None)
+            else:
+                outputs.append(fold.unfold(out) if like == "x" else fold.unfold_gradient(out, shape))
+                out_dims.append(None if out is None else 0)
+        return tuple(outputs), tuple(out_dims)
 
     return rule
 

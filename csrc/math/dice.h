@@ -22,7 +22,8 @@ struct DiceGate {
       : alpha(params[0]),
         one_minus_alpha(T(1) - params[0]),
         mean(params[1]),
-        r(T(1) / P::sqrt(params[2] + T(static_cast<Real>(eps)))) {}
+        r(T(1) / P::sqrt(params[2] + T(static_cast<Real>(eps)))),
+        lowest(P::select(P::gt(P::abs(alpha), T(0)), T(-__builtin_huge_val()), T(-F::kMax))) {}
 
   struct Element {
     T x;     // finite, so that a gate of 0 closes on it
@@ -41,6 +42,7 @@ struct DiceGate {
   }
 
   T alpha, one_minus_alpha, mean, r;
+  T lowest;  // that alpha may be multiplied with: 0 times -inf would not be a number
 };
 
 // in: x; params: alpha, mean, var
@@ -49,11 +51,11 @@ struct DiceForward {
   static constexpr int kInputs = 1, kOutputs = 1, kParams = 3, kSums = 0;
   ACTINIUM_HD DiceForward(const T* params, double eps) : gate(params, eps) {}
   ACTINIUM_HD void operator()(const T* in, T* out, T* /*sums*/) const {
+    using P = Prim<T>;
     const auto v = gate(in[0]);
-    // x, or alpha x, and what the other one's gate lets through
-    const T closed = gate.one_minus_alpha * v.x;
-    out[0] = Prim<T>::select(Prim<T>::gt(v.z, T(0)), Prim<T>::fnma(closed, v.n, in[0]),
-                             Prim<T>::fma(closed, v.p, gate.alpha * in[0]));
+    // x, or alpha x, and what the gate that is nearly closed lets through
+    out[0] = P::select(P::gt(v.z, T(0)), P::fnma(gate.one_minus_alpha, v.x * v.n, in[0]),
+                       P::fma(gate.one_minus_alpha, v.x * v.p, gate.alpha * P::max(gate.lowest, in[0])));
   }
   DiceGate<T> gate;
 };
@@ -66,10 +68,9 @@ struct DiceBackward {
   ACTINIUM_HD void operator()(const T* in, T* out, T* sums) const {
     const T g = in[0];
     const auto v = gate(in[1]);
-    const T gx = g * v.x;
-    const T h = gx * (gate.one_minus_alpha * v.q);
+    const T h = g * (v.x * (gate.one_minus_alpha * v.q));
     out[0] = g * (gate.alpha + gate.one_minus_alpha * v.p) + gate.r * (h - mh - v.z * mhz);
-    sums[0] = gx * v.n;
+    sums[0] = g * (v.x * v.n);
     sums[1] = h;
     sums[2] = h * v.z;
   }
@@ -85,7 +86,7 @@ struct DiceMoments {
   ACTINIUM_HD void operator()(const T* in, T* /*out*/, T* sums) const {
     const T a = in[0], g = in[1];
     const auto v = gate(in[2]);
-    const T h = g * v.x * (gate.one_minus_alpha * v.q);
+    const T h = g * (v.x * (gate.one_minus_alpha * v.q));
     sums[0] = a;
     sums[1] = a * v.z;
     sums[2] = h;
@@ -118,7 +119,7 @@ struct DiceDoubleBackward {
     const T curve = slope * (v.n - v.p);           // (1 - alpha) q'
     const T zd = r * (a - ma - v.z * maz);         // how z changes along a
     const T through = slope * zd + b * v.n;
-    const T h = g * v.x * slope;
+    const T h = g * (v.x * slope);
     const T G = g * (a * slope + v.x * (curve * zd) - b * (v.x * v.q)) - r * (h * maz + a * mhz);
     out[0] = a * (gate.alpha + gate.one_minus_alpha * v.p) + v.x * through;
     out[1] = g * through + r * (G - mG - v.z * mGz) - r * v.z * t;

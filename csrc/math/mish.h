@@ -17,19 +17,20 @@ struct Mish {
 
   explicit ACTINIUM_HD Mish(const double* /*params*/) {}
 
-  // x >= -1/4: x - 2x / d. Below: x e - x e e (1 + e) / d, with e = 2^n (1 + p) multiplied in its two parts.
+  // x > -0.6: x/2 + x/2 (n - 2) / d, whose second term is the smaller one. Below: x e - x e e (1 + e) / d, where x e is
+  // taken in two parts from e = 2^n (1 + p), and 2^n comes last.
   ACTINIUM_HD T f(T x) const {
     const T xe = P::min(T(kOne), P::max(T(-F::kTail), x));
     const Exp<T> lifted = exp(xe, F::kLift);
     const T e = lifted.value() * T(F::kDown);
     const T d = P::fma(e, e + T(2), T(2));
-    const Mask left = P::gt(T(-0.25), x);
     // x (1 + p) = head - excess
     const T head = P::fma(xe, lifted.p, xe);
     const T excess = P::fma_exact(P::neg(xe), lifted.p, head - xe);
-    const T tail = P::select(left, P::fma(head, P::fma(e, e, e), excess * d), xe + xe) / d;
-    const T v = P::select(left, head, x) - tail;
-    return P::with_sign(P::select(left, v * lifted.scale * T(F::kDown), v), x);
+    const Mask left = P::gt(T(-0.6), x);
+    const T q = P::select(left, P::fma(head, P::fma(e, e, e), excess * d), P::fma(e, e + T(2), T(-2))) / d;
+    const T half = T(0.5) * x;
+    return P::select(left, (head - q) * lifted.scale * T(F::kDown), P::fma(half, q, half));
   }
 
   // With d = 2 + 2h, h = e + e^2 / 2:  e ((1 + e/2) (1 + h) + x (1 + e)) / (1 + h)^2

@@ -22,7 +22,7 @@ struct Swish {
     const T inverse = T(-1) / minus_;
     low_ = P::neg(P::min(T(F::kMax), P::select(tiny, T(kLowTiny), T(kLow)) * inverse));
     high_ = P::min(T(F::kMax), T(kHigh) * inverse);
-    tail_ = P::min(T(F::kMax), T(F::kTail) * inverse);
+    tail_ = P::min(T(F::kMax), T(kTail) * inverse);
     one_ = P::select(tiny, T(1), T(F::kDown));
     round_ = P::select(tiny, T(exp_round(Real(0))), T(exp_round(-F::kLift)));
     back_ = P::flip(one_, beta_);
@@ -32,7 +32,8 @@ struct Swish {
   }
 
   ACTINIUM_HD T f(T x) const {
-    const T low = P::max(low_, P::flip(x, beta_));
+    const T y = P::flip(x, beta_);
+    const T low = P::select(P::gt(low_, y), T(-0.0), y);
     const T gated = gate(low, exp_of_product(P::min(high_, low), minus_, per_ln2_, round_), one_) * back_;
     return P::select(P::gt(low, high_), x, gated);
   }
@@ -45,7 +46,9 @@ struct Swish {
 
   ACTINIUM_HD T d2f(T x) const {
     const T a = P::min(tail_, P::abs(x));
-    return gate_curve(decay(a), P::neg(a * minus_), T(2), T(0)) * curve_ * curve_back_;
+    const T y = P::neg(a * minus_);
+    const T curve = gate_curve(decay(a), y, T(2), P::fma_exact(a, minus_, y)) * curve_ * curve_back_;
+    return P::select(P::gt(P::abs(x), tail_), T(0), curve);
   }
 
   // The derivatives with respect to beta, and x and beta.
@@ -74,8 +77,9 @@ struct Swish {
   static constexpr Real kHuge = kSingle ? Real(0x1p127) : Real(0x1p1023);
   static constexpr Real kTiny = kSingle ? Real(0x1p-30) : Real(0x1p-440);
   static constexpr Real kLow = kSingle ? Real(130) : Real(1063);
-  static constexpr Real kLowTiny = kSingle ? Real(88.85) : Real(709.91);
+  static constexpr Real kLowTiny = kSingle ? Real(88.37) : Real(709.4);
   static constexpr Real kHigh = 40;
+  static constexpr Real kTail = kSingle ? Real(131) : Real(1063);
 
   // exp(-|beta| a), lifted
   ACTINIUM_HD Exp<T> decay(T a) const { return exp_of_product(a, minus_, per_ln2_, T(exp_round(F::kLift))); }

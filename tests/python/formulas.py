@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 MP = mpmath.MPContext()
-MP.dps = 200  # f'' is 1e-82 where f is 100
+MP.dps = 400  # differences of f give f'', which is 0 or 1e-82 where f is 100
 
 
 def _namespace(module, number):

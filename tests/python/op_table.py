@@ -45,7 +45,7 @@ class Row:
     formula: Callable | None = None  # (m, x), for a function of one number
     limits: dict | None = None  # f, f' and f'' of that at the infinities
     dim: int | None = None  # the dim that has a meaning of its own
-    per_channel: int = 1  # elements that this dim needs at a time
+    group: int = 3  # channels of the samples, or a divisor of them
     batch_stats: bool = False
     saved: Callable = lambda y, x, *learned: [x, *learned]  # as many bytes as the backward keeps
     ulp: float = 2.0  # the bound of float32 and float64; half types are rounded once
@@ -62,7 +62,10 @@ class Row:
 
     def bound(self, dtype):
         """ULP by which a value may be off."""
-        return 0.501 if dtype in HALVES and self.ulp else self.ulp
+        if dtype in HALVES and self.ulp:
+            return 0.501
+        # Statistics of float64 are summed in float64; for all others there are bits to spare.
+        return 4 * self.ulp if dtype == torch.float64 and self.batch_stats else self.ulp
 
     @property
     def pointwise(self):
@@ -97,7 +100,7 @@ class Row:
         if self.dim is None:
             return [(n,)]
         shape = [2, 2, 2]
-        shape[self.dim] = self.per_channel
+        shape[self.dim] = self.group
         return [tuple(size * n if place == i else size for i, size in enumerate(shape)) for place in range(3)]
 
 
@@ -135,7 +138,7 @@ def along(p, x, dim):
 
 def channels(x, dim):
     """One different number per channel, away from 0 and 1."""
-    return torch.linspace(0.5, 1.75, x.size(dim), dtype=x.dtype)
+    return torch.linspace(0.5, 1.75, x.size(dim), dtype=torch.float64).to(x.dtype)
 
 
 def swish_tensor(name, beta, dim):
@@ -213,7 +216,7 @@ def maxout(pieces, dim, layout):
         composite=composite,
         exact=lambda x: numbers(composite(x)),
         dim=dim,
-        per_channel=pieces,
+        group=pieces,
         saved=lambda y, x: [y.to(torch.uint8)],
         ulp=0.0,
     )

@@ -1,6 +1,8 @@
 // The modules of a C++ program: registered names, copies, saved state, containers.
 #include <actinium/actinium.h>
 #include <gtest/gtest.h>
+#include <torch/nn.h>
+#include <torch/optim.h>
 
 #include <sstream>
 

@@ -19,7 +19,7 @@ Tensor along_1(const Tensor& p, const Tensor& x) {
 }
 
 std::string call(const std::string& op, const std::string& arguments = "") {
-  return "torch.ops.actinium." + op + "(x" + arguments + ")";
+  return "actinium." + op + "(x" + arguments + ")";
 }
 
 Row pointwise(const std::string& op, Tensor (*ours)(const Tensor&), Tensor (*reference)(const Tensor&),
@@ -57,11 +57,11 @@ Row swish_tensor(const std::string& name, const Tensor& beta) {
 }
 
 // Statistics in the type that x is computed in.
-Tensor mean(const Tensor& x) {
+Tensor running_mean(const Tensor& x) {
   const auto dtype = x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
   return torch::linspace(-1, 1, 6, x.options().dtype(dtype));
 }
-Tensor var(const Tensor& x) { return mean(x) + 1.5; }
+Tensor running_var(const Tensor& x) { return running_mean(x) + 1.5; }
 
 Row dice_row(const std::string& name, const Tensor& alpha, bool training, bool statistics, const std::string& script) {
   const auto given = [=](Tensor (*statistic)(const Tensor&), const Tensor& x) {
@@ -69,14 +69,14 @@ Row dice_row(const std::string& name, const Tensor& alpha, bool training, bool s
   };
   const auto composite = [=](const Tensors& t) {
     const Tensor& x = t[0];
-    const Tensor p = torch::sigmoid(torch::batch_norm(x, {}, {}, given(mean, x), given(var, x),
+    const Tensor p = torch::sigmoid(torch::batch_norm(x, {}, {}, given(running_mean, x), given(running_var, x),
                                                       training || !statistics, 0.1, 1e-8, false));
     return p * x + (1 - p) * along_1(t[1], x) * x;
   };
   return {name,
           "dice",
           [=](const Tensors& t) {
-            return dice(t[0], t[1], given(mean, t[0]), given(var, t[0]), training, 0.1, 1e-8, 1);
+            return dice(t[0], t[1], given(running_mean, t[0]), given(running_var, t[0]), training, 0.1, 1e-8, 1);
           },
           composite,
           {x(), alpha},
@@ -90,7 +90,8 @@ Row maxout_row(const std::string& name, int64_t dim, const std::string& layout) 
           [=](const Tensors& t) { return maxout(t[0], 2, dim, layout); },
           [=](const Tensors& t) {
             const auto sizes = unit ? std::vector<int64_t>{-1, 2} : std::vector<int64_t>{2, -1};
-            return std::get<0>(t[0].unflatten(dim, sizes).max(dim + unit));
+            const int64_t at = dim < 0 ? dim + t[0].dim() : dim;
+            return std::get<0>(t[0].unflatten(at, sizes).max(at + unit));
           },
           {x()},
           call("maxout", ", 2, " + std::to_string(dim) + ", \"" + layout + "\"")};
@@ -114,7 +115,7 @@ const std::vector<Row>& rows() {
       dice_row("dice_evaluation_without_statistics", per_channel(), false, false,
                ", p, None, None, False, 0.1, 1e-8, 1"),
       maxout_row("maxout_unit", 1, "unit"),
-      maxout_row("maxout_piece", 2, "piece"),
+      maxout_row("maxout_piece", -1, "piece"),
   };
   return rows;
 }

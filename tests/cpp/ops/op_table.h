@@ -1,7 +1,8 @@
 #pragma once
 // The rows of the C++ tests: every op in every form, beside the same function made of torch's own. A new op is a new
 // row in op_table.cpp.
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <functional>
 #include <ostream>

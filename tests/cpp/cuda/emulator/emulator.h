@@ -135,8 +135,6 @@ inline void Block::enter() { block.loop(); }
 
 // What device the maps are laid out for; tests vary it.
 inline int64_t device_threads = 4096;
-// Kernels launched so far.
-inline int64_t launches = 0;
 
 }  // namespace emulator
 
