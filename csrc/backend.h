@@ -70,7 +70,8 @@ struct ChannelStats {
 // -------------------------------------------------------------------------------------------------------- maxout
 
 // Both layouts of maxout, for any dim and memory format, are a maximum over the middle of [outer, pieces, inner].
-// Indices are uint8 [outer, inner]: the first of equal pieces, the first NaN if there is one.
+// Indices are uint8 [outer, inner]: the first of equal pieces, the first NaN if there is one. One that is not below
+// pieces, which only a caller can bring, selects nothing: its gradient goes nowhere, its value is 0.
 struct Maxout {
   enum class Pass : int {
     kForward,   // values, indices (or null) <- input

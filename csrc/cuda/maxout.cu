@@ -90,7 +90,8 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t thread = global_thread();
   if (thread >= map.threads) return;
   const int64_t output = map.output(thread);
-  values[output] = input[map.input(thread) + indices[output] * map.inner];
+  const int64_t index = indices[output];
+  values[output] = index < map.pieces ? input[map.input(thread) + index * map.inner] : S{0};
 }
 
 // ------------------------------------------------------------------------------------------ few pieces side by side

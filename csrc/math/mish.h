@@ -39,12 +39,11 @@ struct Mish {
     const T xe = P::min(T(kOne), P::max(T(-F::kTail), x));
     const Exp<T> lifted = exp(xe, F::kLift);
     const T e = lifted.value() * T(F::kDown);
-    const T half = P::fma(e, T(0.5), T(1));
-    const T h = e * half;
+    const T h = P::fma(T(0.5) * e, e, e);
     const T d = h + T(1);
-    const T m = xe * (e + T(1));
+    const T m = P::fma(xe, e, xe);
     const Mask left = P::gt(T(0), x);
-    const T q = P::select(left, lifted.times(P::fma(half, d, m)), P::fnma(e, m, d)) / P::fma(h, h + T(2), T(1));
+    const T q = P::select(left, lifted.times(P::fma(P::fma(e, T(0.5), T(1)), d, m)), P::fnma(e, m, d)) / P::fma(h, h + T(2), T(1));
     return P::select(left, q * T(F::kDown), T(1) - q);
   }
 

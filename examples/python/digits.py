@@ -33,7 +33,10 @@ def options() -> argparse.Namespace:
         metavar="FOLDER",
         help="where models, the C++ programs, table and picture go (default: build/demo in the source tree)",
     )
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.epochs < 1:
+        parser.error(f"--epochs {given.epochs}: at least 1 is needed")
+    return given
 
 
 if __name__ == "__main__":

@@ -67,21 +67,29 @@ void forward(const Maxout& problem, int64_t begin, int64_t end) {
   });
 }
 
-// The two that only move elements do so by their size.
+// The two that only move elements do so by their size. An index that is not below pieces selects nothing.
 template <class bits_t>
 void backward(const Maxout& problem, int64_t begin, int64_t end) {
   auto* const grad_input = static_cast<bits_t*>(problem.input);
   const auto* const grad = static_cast<const bits_t*>(problem.values);
+  const uint8_t* const indices = problem.indices;
   for_stretches(problem, begin, end, [&](int64_t from, int64_t distance, int64_t to, int64_t n) {
     if (distance == 1) {
       for (int64_t j = 0; j < problem.pieces; ++j) {
         bits_t* const out = grad_input + from + j * problem.inner;
-        for (int64_t i = 0; i < n; ++i) out[i] = problem.indices[to + i] == j ? grad[to + i] : bits_t{0};
+        for (int64_t i = 0; i < n; ++i) out[i] = indices[to + i] == j ? grad[to + i] : bits_t{0};
       }
-    } else {
-      for (int64_t i = 0; i < n; ++i) {
-        bits_t* const out = grad_input + from + i * distance;
-        for (int64_t j = 0; j < problem.pieces; ++j) out[j] = problem.indices[to + i] == j ? grad[to + i] : bits_t{0};
+      return;
+    }
+    // Units side by side: zeros, a few kilobytes at a time, and the winners into them. A choice per element would be one
+    // that the processor cannot foresee.
+    constexpr int64_t kBlock = 256;
+    for (int64_t first = 0; first < n; first += kBlock) {
+      const int64_t last = std::min(first + kBlock, n);
+      bits_t* const out = grad_input + from;
+      std::memset(out + first * distance, 0, (last - first) * distance * sizeof(bits_t));
+      for (int64_t i = first; i < last; ++i) {
+        if (indices[to + i] < problem.pieces) out[i * distance + indices[to + i]] = grad[to + i];
       }
     }
   });
@@ -93,7 +101,8 @@ void gather(const Maxout& problem, int64_t begin, int64_t end) {
   auto* const values = static_cast<bits_t*>(problem.values);
   for_stretches(problem, begin, end, [&](int64_t from, int64_t distance, int64_t to, int64_t n) {
     for (int64_t i = 0; i < n; ++i) {
-      values[to + i] = input[from + i * distance + problem.indices[to + i] * problem.inner];
+      const int64_t index = problem.indices[to + i];
+      values[to + i] = index < problem.pieces ? input[from + i * distance + index * problem.inner] : bits_t{0};
     }
   });
 }

@@ -409,6 +409,11 @@ void maxout(const Kernels& kernels) {
     cut(problem);
     for (int64_t p = 0; p < n; ++p) ASSERT_TRUE(same_bits(gathered[p], values[p]));
 
+    if (pieces < 255) {  // an index that selects nothing
+      indices[n - 1] = 255;
+      cut(problem);
+      ASSERT_EQ(static_cast<double>(gathered[n - 1]), 0);
+    }
     const auto grad = samples<scalar_t>(n, 12);
     std::vector<scalar_t> dx(n * pieces, static_cast<scalar_t>(-77.0));
     problem.pass = Maxout::Pass::kBackward;
