@@ -103,6 +103,10 @@ class Row:
         shape[self.dim] = self.group
         return [tuple(size * n if place == i else size for i, size in enumerate(shape)) for place in range(3)]
 
+    def many(self):
+        """A shape of more elements than one thread takes."""
+        return self.shapes(70_001 if self.dim is None else 6_001)[0]
+
 
 # -------------------------------------------------------------------------------------------------------- pointwise
 

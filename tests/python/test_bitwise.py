@@ -57,7 +57,7 @@ def by_threads(row, dtype):
     """The output and all gradients of enough elements for two threads, with one, two and two threads."""
     for threads in (1, 2, 2):
         torch.set_num_threads(threads)
-        x = row.sample(row.shapes(30_001)[0], dtype).requires_grad_()
+        x = row.sample(row.many(), dtype).requires_grad_()
         learned = tuple(t.requires_grad_() for t in row.learned(x.detach()))
         y = row(x, *learned)
         yield [y, *torch.autograd.grad(y, (x, *learned), row.sample(y.shape, dtype, seed=1))]

@@ -60,7 +60,7 @@ def results():
     """The output, its gradient and second gradient for many values of every row; sums depend on a vector's width."""
     for row in ROWS:
         for dtype in FLOATS if not row.batch_stats else ():
-            x = row.sample(row.shapes(5_003)[0], dtype).requires_grad_()
+            x = row.sample(row.many(), dtype).requires_grad_()
             y = row(x, *row.learned(x.detach()))
             (dx,) = torch.autograd.grad(y, x, row.sample(y.shape, dtype, seed=1), create_graph=True)
             yield from (y, dx)
