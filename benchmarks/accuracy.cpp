@@ -1,9 +1,10 @@
 // How far the activations are from the exact values, and how long one takes: of every float32, bfloat16 and float16
 // there is, and of samples of float64.
 //
-// It includes the formulas and nothing of torch but its vectors, and is compiled once per CPU capability; see
-// docs for the flags. Prints, for each op and pass, the worst input, what was got, what was wanted and the error in
-// units in the last place; for derivatives, the error also as a share of the bound (4 ULP, or 2^-23 where |x| <= 8).
+// It includes the formulas and nothing of torch but its vectors, and is compiled once per CPU capability, with the
+// flags of csrc/cpu/kernels. Prints, for each op and pass, the worst input, what was got, what was wanted and the error
+// in units in the last place; for derivatives, the error also as a share of the bound (4 ULP, or 2^-23 where |x| <= 8;
+// float64: 2^-52).
 //
 //   accuracy [--dtype float32|float64|bfloat16|float16] [--op NAME] [--pass 0|1|2] [--beta B]
 //            [--step N]      every N-th float32          [--samples N]  of float64
@@ -82,8 +83,8 @@ struct Worst {
   }
   void print(const char* what) const {
     if (share >= 0)
-      std::printf("  %-6s %7.3f of bound, %9.3f ULP at %a (%.9g): got %a (%.9g), want %a\n", what, share, ulp, x, x, got,
-                  got, want);
+      std::printf("  %-6s %7.3f of bound, %9.3f ULP at %a (%.9g): got %a (%.9g), want %a\n", what, share, ulp, x, x,
+                  got, got, want);
   }
 };
 
@@ -254,14 +255,22 @@ int main(int argc, char** argv) {
       return 2;
     }
     const char* value = argv[++i];
-    if (name == "--dtype") o.dtype = value;
-    else if (name == "--op") o.op = value;
-    else if (name == "--pass") o.pass = std::atoi(value);
-    else if (name == "--beta") o.beta = std::strtod(value, nullptr);
-    else if (name == "--from") o.from = std::strtod(value, nullptr);
-    else if (name == "--to") o.to = std::strtod(value, nullptr);
-    else if (name == "--step") o.step = std::strtoull(value, nullptr, 10);
-    else if (name == "--samples") o.samples = std::strtoull(value, nullptr, 10);
+    if (name == "--dtype")
+      o.dtype = value;
+    else if (name == "--op")
+      o.op = value;
+    else if (name == "--pass")
+      o.pass = std::atoi(value);
+    else if (name == "--beta")
+      o.beta = std::strtod(value, nullptr);
+    else if (name == "--from")
+      o.from = std::strtod(value, nullptr);
+    else if (name == "--to")
+      o.to = std::strtod(value, nullptr);
+    else if (name == "--step")
+      o.step = std::strtoull(value, nullptr, 10);
+    else if (name == "--samples")
+      o.samples = std::strtoull(value, nullptr, 10);
     else {
       std::fprintf(stderr, "unknown option %s\n", name.c_str());
       return 2;

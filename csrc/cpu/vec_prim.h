@@ -7,66 +7,55 @@
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {
 
-// Lanes is at::vec::Vectorized<Real>, Register the type of the intrinsics, which converts to and from it.
+// The two differ in what a mask is. The names of intrinsics are put together from mm (_mm256, _mm512), ps or pd, the
+// integer vector si of the same size, and its lanes epi.
 #if defined(CPU_CAPABILITY_AVX512)
-
-#define ACTINIUM_VEC_PRIM(Real_, Register, ps, Integer, epi, Mask_)                                                  \
-  template <>                                                                                                        \
-  struct Prim<at::vec::Vectorized<Real_>> {                                                                          \
-    using Real = Real_;                                                                                              \
-    using T = at::vec::Vectorized<Real_>;                                                                            \
-    using Mask = Mask_;                                                                                              \
-    static ACTINIUM_HD T fma(T a, T b, T c) { return _mm512_fmadd_##ps(a, b, c); }                                   \
-    static ACTINIUM_HD T fnma(T a, T b, T c) { return _mm512_fnmadd_##ps(a, b, c); }                                 \
-    static ACTINIUM_HD T fma_exact(T a, T b, T c) { return _mm512_fmadd_##ps(a, b, c); }                             \
-    static ACTINIUM_HD T min(T a, T b) { return _mm512_min_##ps(a, b); }                                             \
-    static ACTINIUM_HD T max(T a, T b) { return _mm512_max_##ps(a, b); }                                             \
-    static ACTINIUM_HD T neg(T a) { return _mm512_xor_##ps(a, T(Real(-0.0))); }                                      \
-    static ACTINIUM_HD T abs(T a) { return _mm512_andnot_##ps(T(Real(-0.0)), a); }                                   \
-    static ACTINIUM_HD T flip(T a, T s) { return _mm512_xor_##ps(a, _mm512_and_##ps(s, T(Real(-0.0)))); }              \
-    static ACTINIUM_HD T with_sign(T y, T x) { return _mm512_or_##ps(y, _mm512_and_##ps(x, T(Real(-0.0)))); }        \
-    static ACTINIUM_HD Mask gt(T a, T b) { return _mm512_cmp_##ps##_mask(a, b, _CMP_GT_OQ); }                        \
-    static ACTINIUM_HD T select(Mask m, T yes, T no) { return _mm512_mask_blend_##ps(m, no, yes); }                  \
-    static ACTINIUM_HD T exp2i(T u) {                                                                                \
-      return _mm512_castsi512_##ps(_mm512_slli_##epi(_mm512_cast##ps##_si512(u), Format<Real>::kMantissa));          \
-    }                                                                                                                \
-    static ACTINIUM_HD T sqrt(T a) { return _mm512_sqrt_##ps(a); }                                                   \
-  };
-ACTINIUM_VEC_PRIM(float, __m512, ps, __m512i, epi32, __mmask16)
-ACTINIUM_VEC_PRIM(double, __m512d, pd, __m512i, epi64, __mmask8)
-
+#define ACTINIUM_VEC_GT(mm, ps) mm##_cmp_##ps##_mask
+#define ACTINIUM_VEC_SELECT(mm, ps, m, yes, no) mm##_mask_blend_##ps(m, no, yes)
 #elif defined(CPU_CAPABILITY_AVX2)
-
-#define ACTINIUM_VEC_PRIM(Real_, Register, ps, Integer, epi, Mask_)                                                  \
-  template <>                                                                                                        \
-  struct Prim<at::vec::Vectorized<Real_>> {                                                                          \
-    using Real = Real_;                                                                                              \
-    using T = at::vec::Vectorized<Real_>;                                                                            \
-    using Mask = Register;                                                                                           \
-    static ACTINIUM_HD T fma(T a, T b, T c) { return _mm256_fmadd_##ps(a, b, c); }                                   \
-    static ACTINIUM_HD T fnma(T a, T b, T c) { return _mm256_fnmadd_##ps(a, b, c); }                                 \
-    static ACTINIUM_HD T fma_exact(T a, T b, T c) { return _mm256_fmadd_##ps(a, b, c); }                             \
-    static ACTINIUM_HD T min(T a, T b) { return _mm256_min_##ps(a, b); }                                             \
-    static ACTINIUM_HD T max(T a, T b) { return _mm256_max_##ps(a, b); }                                             \
-    static ACTINIUM_HD T neg(T a) { return _mm256_xor_##ps(a, T(Real(-0.0))); }                                      \
-    static ACTINIUM_HD T abs(T a) { return _mm256_andnot_##ps(T(Real(-0.0)), a); }                                   \
-    static ACTINIUM_HD T flip(T a, T s) { return _mm256_xor_##ps(a, _mm256_and_##ps(s, T(Real(-0.0)))); }              \
-    static ACTINIUM_HD T with_sign(T y, T x) { return _mm256_or_##ps(y, _mm256_and_##ps(x, T(Real(-0.0)))); }        \
-    static ACTINIUM_HD Mask gt(T a, T b) { return _mm256_cmp_##ps(a, b, _CMP_GT_OQ); }                               \
-    static ACTINIUM_HD T select(Mask m, T yes, T no) { return _mm256_blendv_##ps(no, yes, m); }                      \
-    static ACTINIUM_HD T exp2i(T u) {                                                                                \
-      return _mm256_castsi256_##ps(_mm256_slli_##epi(_mm256_cast##ps##_si256(u), Format<Real>::kMantissa));          \
-    }                                                                                                                \
-    static ACTINIUM_HD T sqrt(T a) { return _mm256_sqrt_##ps(a); }                                                   \
-  };
-ACTINIUM_VEC_PRIM(float, __m256, ps, __m256i, epi32, )
-ACTINIUM_VEC_PRIM(double, __m256d, pd, __m256i, epi64, )
-
+#define ACTINIUM_VEC_GT(mm, ps) mm##_cmp_##ps
+#define ACTINIUM_VEC_SELECT(mm, ps, m, yes, no) mm##_blendv_##ps(no, yes, m)
 #else
 #error "vec_prim.h is for units compiled for AVX2 or AVX-512"
 #endif
 
+#define ACTINIUM_VEC_PRIM(Real_, Mask_, mm, ps, si, epi)                                                 \
+  template <>                                                                                            \
+  struct Prim<at::vec::Vectorized<Real_>> {                                                              \
+    using Real = Real_;                                                                                  \
+    using Mask = Mask_;                                                                                  \
+    using T = at::vec::Vectorized<Real>;                                                                 \
+    static ACTINIUM_HD T fma(T a, T b, T c) { return mm##_fmadd_##ps(a, b, c); }                         \
+    static ACTINIUM_HD T fnma(T a, T b, T c) { return mm##_fnmadd_##ps(a, b, c); }                       \
+    static ACTINIUM_HD T fma_exact(T a, T b, T c) { return fma(a, b, c); }                               \
+    static ACTINIUM_HD T min(T a, T b) { return mm##_min_##ps(a, b); }                                   \
+    static ACTINIUM_HD T max(T a, T b) { return mm##_max_##ps(a, b); }                                   \
+    static ACTINIUM_HD T neg(T a) { return mm##_xor_##ps(a, sign_bit()); }                               \
+    static ACTINIUM_HD T abs(T a) { return mm##_andnot_##ps(sign_bit(), a); }                            \
+    static ACTINIUM_HD T flip(T a, T s) { return mm##_xor_##ps(a, mm##_and_##ps(s, sign_bit())); }       \
+    static ACTINIUM_HD T with_sign(T y, T x) { return mm##_or_##ps(y, mm##_and_##ps(x, sign_bit())); }   \
+    static ACTINIUM_HD Mask gt(T a, T b) { return ACTINIUM_VEC_GT(mm, ps)(a, b, _CMP_GT_OQ); }           \
+    static ACTINIUM_HD T select(Mask m, T yes, T no) { return ACTINIUM_VEC_SELECT(mm, ps, m, yes, no); } \
+    static ACTINIUM_HD T exp2i(T u) {                                                                    \
+      return mm##_cast##si##_##ps(mm##_slli_##epi(mm##_cast##ps##_##si(u), Format<Real>::kMantissa));    \
+    }                                                                                                    \
+    static ACTINIUM_HD T sqrt(T a) { return mm##_sqrt_##ps(a); }                                         \
+                                                                                                         \
+   private:                                                                                              \
+    static ACTINIUM_HD T sign_bit() { return T(Real(-0.0)); }                                            \
+  };
+
+#if defined(CPU_CAPABILITY_AVX512)
+ACTINIUM_VEC_PRIM(float, __mmask16, _mm512, ps, si512, epi32)
+ACTINIUM_VEC_PRIM(double, __mmask8, _mm512, pd, si512, epi64)
+#else
+ACTINIUM_VEC_PRIM(float, __m256, _mm256, ps, si256, epi32)
+ACTINIUM_VEC_PRIM(double, __m256d, _mm256, pd, si256, epi64)
+#endif
+
 #undef ACTINIUM_VEC_PRIM
+#undef ACTINIUM_VEC_SELECT
+#undef ACTINIUM_VEC_GT
 
 }  // namespace ACTINIUM_TARGET
 }  // namespace actinium::math

@@ -6,6 +6,9 @@
 // the gradient with respect to z is h = g x (1 - alpha) q for each element, and batch statistics hand it on as in batch
 // normalization. In the formulas below mh and mhz are the means of h and h z over the channel, ma and maz those of a
 // and a z, mG and mGz those of G and G z, and t is what reaches r; all of them are 0 for statistics that are given.
+//
+// tests/cpp/math enforces, for every value, 4 units in the last place of the sum of the magnitudes of its terms, where
+// the rounding of z counts |z| times in the gate. An infinite x gives the limit.
 #include "csrc/math/sigmoid.h"
 
 namespace actinium::math {
@@ -115,9 +118,9 @@ struct DiceDoubleBackward {
     const T a = in[0], g = in[1];
     const auto v = gate(in[2]);
     const T r = gate.r;
-    const T slope = gate.one_minus_alpha * v.q;    // (1 - alpha) q
-    const T curve = slope * (v.n - v.p);           // (1 - alpha) q'
-    const T zd = r * (a - ma - v.z * maz);         // how z changes along a
+    const T slope = gate.one_minus_alpha * v.q;  // (1 - alpha) q
+    const T curve = slope * (v.n - v.p);         // (1 - alpha) q'
+    const T zd = r * (a - ma - v.z * maz);       // how z changes along a
     const T through = slope * zd + b * v.n;
     const T h = g * (v.x * slope);
     const T G = g * (a * slope + v.x * (curve * zd) - b * (v.x * v.q)) - r * (h * maz + a * mhz);

@@ -29,8 +29,7 @@ struct ExpTable<float> {
   static constexpr float kLn2Hi = 0x1.62ep-1f, kLn2Lo = 0x1.0bfbe8p-15f;
   template <class T>
   static ACTINIUM_HD T expm1(T r) {
-    return Prim<T>::fma(
-        r * r, horner(r, 0.5f, 0x1.5554b2p-3f, 0x1.55548ap-5f, 0x1.12267ap-7f, 0x1.6d968ap-10f), r);
+    return Prim<T>::fma(r * r, horner(r, 0.5f, 0x1.5554b2p-3f, 0x1.55548ap-5f, 0x1.12267ap-7f, 0x1.6d968ap-10f), r);
   }
 };
 
@@ -40,12 +39,12 @@ struct ExpTable<double> {
   static constexpr double kLn2Hi = 0x1.62e42fefa3p-1, kLn2Lo = 0x1.3de6af278ece6p-42;
   template <class T>
   static ACTINIUM_HD T expm1(T r) {
-    return Prim<T>::fma(r * r,
-                        horner(r, 0x1.0000000000004p-1, 0x1.555555555555cp-3, 0x1.55555555524ffp-5,
-                               0x1.111111110e8d9p-7, 0x1.6c16c17e6743cp-10, 0x1.a01a01b539cb4p-13,
-                               0x1.a019a88ec4cb8p-16, 0x1.71ddeb48e971ap-19, 0x1.28a0ed7d6cd6dp-22,
-                               0x1.af74d472f6783p-26),
-                        r);
+    return Prim<T>::fma(
+        r * r,
+        horner(r, 0x1.0000000000004p-1, 0x1.555555555555cp-3, 0x1.55555555524ffp-5, 0x1.111111110e8d9p-7,
+               0x1.6c16c17e6743cp-10, 0x1.a01a01b539cb4p-13, 0x1.a019a88ec4cb8p-16, 0x1.71ddeb48e971ap-19,
+               0x1.28a0ed7d6cd6dp-22, 0x1.af74d472f6783p-26),
+        r);
   }
 };
 

@@ -48,11 +48,11 @@ struct GeluTanhTable<double> {
   static constexpr double kLow = -22, kHigh = 8;
   template <class T>
   static ACTINIUM_HD T expm1(T r) {
-    return Prim<T>::fma(r, T(-0x1.2444f2a4d8b4bp-4),
-                        r * horner(r, 0x1.6c843a29d1c7p-61, 0x1.4dad5c19dbebcp-9, -0x1.fbef79d39b10cp-15,
-                                   0x1.21f2fa00943f3p-20, -0x1.08d296d12ba63p-26, 0x1.931f5eb49edf1p-33,
-                                   -0x1.06fdea8aa5074p-39, 0x1.2c4033e986dc2p-46, -0x1.30b3a469fc4bcp-53,
-                                   0x1.16fcf9d11c705p-60, -0x1.cf4a3c9f3b297p-68));
+    return Prim<T>::fma(
+        r, T(-0x1.2444f2a4d8b4bp-4),
+        r * horner(r, 0x1.6c843a29d1c7p-61, 0x1.4dad5c19dbebcp-9, -0x1.fbef79d39b10cp-15, 0x1.21f2fa00943f3p-20,
+                   -0x1.08d296d12ba63p-26, 0x1.931f5eb49edf1p-33, -0x1.06fdea8aa5074p-39, 0x1.2c4033e986dc2p-46,
+                   -0x1.30b3a469fc4bcp-53, 0x1.16fcf9d11c705p-60, -0x1.cf4a3c9f3b297p-68));
   }
 };
 

@@ -1,9 +1,9 @@
 #pragma once
 // Mish: f(x) = x tanh(log(1 + exp(x))). Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019.
 //
-// With e = exp(x), n = e (e + 2), d = n + 2: tanh(log(1 + e)) = n / d, so one exponential and one division do. The plain
-// quotient x n / d gathers 4 ULP of roundings; each form below makes the result a sum whose first term is nearly exact
-// and whose second is small.
+// With e = exp(x), n = e (e + 2), d = n + 2: tanh(log(1 + e)) = n / d, so one exponential and one division do. The
+// plain quotient x n / d gathers 4 ULP of roundings; each form below makes the result a sum whose first term is nearly
+// exact and whose second is small.
 //
 // Worst case in float32, over every x in +-[2^-30, 2^9]; tests/cpp/math enforces 2 ULP for f, and for f' and f'' 4 ULP
 // or, where |x| <= 8, 2^-23:

@@ -141,9 +141,7 @@ struct ScalarPrim {
     return a;
   }
   // The upper half of the digits; products of halves are exact.
-  static ACTINIUM_HD R upper_half(R a) {
-    return value(bits(a) & ~((Bits(1) << (Format<R>::kMantissa / 2 + 1)) - 1));
-  }
+  static ACTINIUM_HD R upper_half(R a) { return value(bits(a) & ~((Bits(1) << (Format<R>::kMantissa / 2 + 1)) - 1)); }
 };
 
 template <>

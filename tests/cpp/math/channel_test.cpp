@@ -111,7 +111,8 @@ void reference(ChannelFormula formula, const Wide* in, const Wide* params, Term*
     want[4] = h * a;
     return;
   }
-  const Term b = params[3], ma = params[4], maz = params[5], mhz = params[7], t = params[8], mG = params[9], mGz = params[10];
+  const Term b = params[3], ma = params[4], maz = params[5], mhz = params[7], t = params[8], mG = params[9],
+             mGz = params[10];
   const Term dq = q * (n - p);
   const Term zd = r * (a - ma - z * maz);
   const Term G = g * (a * other * q + x * other * dq * zd - b * x * q) - r * (h * maz + a * mhz);
@@ -179,9 +180,8 @@ void expect_close(Function<Real> function, const char* target, double bound) {
           const double error = static_cast<double>(std::fabs(out[k][i] - want[k].value));
           const double allowed = bound * std::numeric_limits<Real>::epsilon() * static_cast<double>(want[k].size) +
                                  std::numeric_limits<Real>::min();
-          ASSERT_LE(error, allowed)
-              << shape.name << " " << target << " value " << k << ": got " << out[k][i] << ", want "
-              << static_cast<double>(want[k].value);
+          ASSERT_LE(error, allowed) << shape.name << " " << target << " value " << k << ": got " << out[k][i]
+                                    << ", want " << static_cast<double>(want[k].value);
         }
       }
     }

@@ -167,7 +167,8 @@ void expect_same_bits(const Row& row, const std::vector<Real>& x, F function) {
       function(*target, pass, x, got);
       size_t differ = 0;
       for (size_t i = 0; i < x.size(); ++i) {
-        const bool same = std::memcmp(&got[i], &want[i], sizeof(Real)) == 0 || (std::isnan(got[i]) && std::isnan(want[i]));
+        const bool same =
+            std::memcmp(&got[i], &want[i], sizeof(Real)) == 0 || (std::isnan(got[i]) && std::isnan(want[i]));
         if (!same && ++differ == 1) {
           ADD_FAILURE() << row.name << " pass " << pass << " " << target->name << ": x = " << std::hexfloat << x[i]
                         << ", got " << got[i] << ", host " << want[i];

@@ -4,6 +4,7 @@
 // as csrc/math has them; what the two share is only that nothing small is computed as a difference.
 #include <quadmath.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -14,7 +15,6 @@ namespace actinium::reference {
 inline double exp(double x) { return std::exp(x); }
 inline double expm1(double x) { return std::expm1(x); }
 inline double sqrt(double x) { return std::sqrt(x); }
-inline double nearest_below(double x) { return std::floor(x); }
 inline __float128 exp(__float128 x) { return expq(x); }
 inline __float128 expm1(__float128 x) { return expm1q(x); }
 inline __float128 sqrt(__float128 x) { return sqrtq(x); }
@@ -46,7 +46,6 @@ R swish(int pass, R x, R beta) {
 template <class R>
 R gelu_tanh(int pass, R x) {
   if (std::isinf(static_cast<double>(x))) return pass == 0 ? (x > 0 ? x : 0) : pass == 1 ? R(x > 0) : R(0);
-  // 2 sqrt(2/pi) in two parts, to be as exact as __float128 is
   const R k = R(2) * sqrt(R(2) / R(3.14159265358979323846264338327950288Q));
   const R b = R(0.044715Q);
   if (x > 1e3 || x < -1e3) return pass == 0 ? (x > 0 ? x : 0) : pass == 1 ? R(x > 0) : R(0);
@@ -69,7 +68,7 @@ R mish(int pass, R x) {
   const R d = right ? 1 + 2 * e + 2 * e * e : e * e + 2 * e + 2;
   const R t = n / d;
   if (pass == 0) return x * t;
-  const R w = (right ? 1 : e) / (1 + e);                               // log(1 + E)' = sigmoid(x)
+  const R w = (right ? 1 : e) / (1 + e);                                  // log(1 + E)' = sigmoid(x)
   const R sech2 = (right ? 4 * e * e : 4) * (1 + e) * (1 + e) / (d * d);  // 1 - t^2
   const R t1 = sech2 * w;
   if (pass == 1) return t + x * t1;
@@ -95,8 +94,6 @@ double ulp(Result got, R want, int mantissa = std::numeric_limits<Result>::digit
   if (std::isnan(near) || std::isnan(got)) return std::isnan(near) && std::isnan(got) ? 0 : INFINITY;
   int exponent = min_exponent;
   if (std::isfinite(near) && near != 0) exponent = std::max(min_exponent, std::ilogb(near));
-  const int max_exponent = 1 - std::numeric_limits<Result>::min_exponent + 1;
-  (void)max_exponent;
   if (std::isinf(got)) {
     const R unit = R(std::ldexp(1.0, std::ilogb(static_cast<double>(max)) - mantissa));
     return (got > 0 ? want : -want) >= max + unit / 2 ? 0 : INFINITY;

@@ -87,8 +87,7 @@ void pointwise(int activation, int pass, const double* params, const Real* x, Re
 }
 
 template <template <class> class Formula, class Real>
-void channel_of(const Real* params, double eps, const Real* const* in, Real* const* out, Real* const* sums,
-                int64_t n) {
+void channel_of(const Real* params, double eps, const Real* const* in, Real* const* out, Real* const* sums, int64_t n) {
   using T = Compute<Real>;
   using F = Formula<T>;
   T values[F::kParams];
@@ -97,8 +96,7 @@ void channel_of(const Real* params, double eps, const Real* const* in, Real* con
   Real* all[F::kOutputs + F::kSums];
   for (int k = 0; k < F::kOutputs; ++k) all[k] = out[k];
   for (int k = 0; k < F::kSums; ++k) all[F::kOutputs + k] = sums[k];
-  each<Real, F::kInputs, F::kOutputs + F::kSums>(
-      in, all, n, [&](const T* x, T* y) { formula(x, y, y + F::kOutputs); });
+  each<Real, F::kInputs, F::kOutputs + F::kSums>(in, all, n, [&](const T* x, T* y) { formula(x, y, y + F::kOutputs); });
 }
 
 template <class Real>
@@ -125,7 +123,7 @@ void channel(int formula, const Real* params, double eps, const Real* const* in,
 #define ACTINIUM_TEST_TARGET host
 #endif
 extern const Target ACTINIUM_EXPAND(kTarget_, ACTINIUM_TEST_TARGET);
-const Target ACTINIUM_EXPAND(kTarget_, ACTINIUM_TEST_TARGET){
-    ACTINIUM_NAME(ACTINIUM_TEST_TARGET), pointwise<float>, pointwise<double>, channel<float>, channel<double>};
+const Target ACTINIUM_EXPAND(kTarget_, ACTINIUM_TEST_TARGET){ACTINIUM_NAME(ACTINIUM_TEST_TARGET), pointwise<float>,
+                                                             pointwise<double>, channel<float>, channel<double>};
 
 }  // namespace actinium::test
