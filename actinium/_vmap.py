@@ -101,9 +101,7 @@ def _swish(op, x_at, p_at, outputs_like):
     def rule(info, in_dims, *args):
         args = list(args)
         shape = _sample_shape(args[beta_at], in_dims[beta_at])
-        fold = _Channels(
-            info.batch_size, args[self_at], in_dims[self_at], None if shape.numel() == 1 else args[dim_at]
-        )
+        fold = _Channels(info.batch_size, args[self_at], in_dims[self_at], None if shape.numel() == 1 else args[dim_at])
         for i in x_at:
             args[i] = fold.fold(args[i], in_dims[i])
         for i in p_at:
@@ -200,9 +198,7 @@ def register():
         ops.swish_double_backward.Tensor: _swish(ops.swish_double_backward.Tensor, (0, 2, 3), (1, 4), "xxp"),
         ops._dice_forward.default: _dice(ops._dice_forward, (0,), (1, 2, 3), 1, 5, "xcc"),
         ops._dice_backward.default: _dice(ops._dice_backward, (0, 1), (2, 3, 4), 2, 7, "xp"),
-        ops._dice_double_backward.default: _dice(
-            ops._dice_double_backward, (0, 2, 3), (1, 4, 5, 6), 4, 9, "xxp"
-        ),
+        ops._dice_double_backward.default: _dice(ops._dice_double_backward, (0, 2, 3), (1, 4, 5, 6), 4, 9, "xxp"),
         ops.maxout.default: _maxout(ops.maxout, 1),
         ops.maxout_with_indices.default: _maxout(ops.maxout_with_indices, 1),
         ops.maxout_backward.default: _maxout(ops.maxout_backward, 2),

@@ -10,7 +10,7 @@ from torch.nn import Module, Parameter, init
 
 from actinium import functional as F
 
-__all__ = ["Dice", "GELUTanh", "Maxout", "Mish", "SELU", "Swish"]
+__all__ = ["SELU", "Dice", "GELUTanh", "Maxout", "Mish", "Swish"]
 
 
 class Mish(Module):

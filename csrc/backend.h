@@ -47,15 +47,15 @@ struct Channelwise {
   static constexpr int kMaxOutputs = 2;
   static constexpr int kMaxParams = 12;
 
-  int formula;  // index into ACTINIUM_CHANNEL_FORMULAS of math/activations.h
+  int formula;            // index into ACTINIUM_CHANNEL_FORMULAS of math/activations.h
   c10::ScalarType dtype;  // of inputs and outputs
   int64_t outer, channels, inner;
   const void* inputs[kMaxInputs];
   void* outputs[kMaxOutputs];
-  const void* params[kMaxParams];    // opmath arrays
+  const void* params[kMaxParams];     // opmath arrays
   int64_t param_strides[kMaxParams];  // in elements: 1, one value per channel; 0, one value for all
-  double eps;                        // the one number that is not a parameter of a channel (Dice)
-  void* sums;                        // opmath [formula's sums][channels]
+  double eps;                         // the one number that is not a parameter of a channel (Dice)
+  void* sums;                         // opmath [formula's sums][channels]
 };
 
 // Mean and biased variance over outer and inner of every channel, by a numerically stable single pass.

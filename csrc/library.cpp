@@ -10,7 +10,7 @@
 
 #define ACTINIUM_STRING_(x) #x
 #define ACTINIUM_STRING(x) ACTINIUM_STRING_(x)
-#define ACTINIUM_VERSION             \
+#define ACTINIUM_VERSION                  \
   ACTINIUM_STRING(ACTINIUM_VERSION_MAJOR) \
   "." ACTINIUM_STRING(ACTINIUM_VERSION_MINOR) "." ACTINIUM_STRING(ACTINIUM_VERSION_PATCH)
 
@@ -19,9 +19,9 @@ namespace actinium {
 const char* version() { return ACTINIUM_VERSION; }
 
 const char* build_info() {
-  static const std::string info = std::string("Actinium " ACTINIUM_VERSION ", built for torch " TORCH_VERSION
-                                              ", CPU kernels: ") +
-                                  at::get_cpu_capability();
+  static const std::string info =
+      std::string("Actinium " ACTINIUM_VERSION ", built for torch " TORCH_VERSION ", CPU kernels: ") +
+      at::get_cpu_capability();
   return info.c_str();
 }
 
@@ -30,8 +30,8 @@ const char* build_info() {
 // The one owner of the namespace: a second copy of the library in a process is an error that says so.
 TORCH_LIBRARY(actinium, m) {
   m.def("_build_info() -> str", []() -> std::string { return actinium::build_info(); });
-  // Python tries the overloads of a name in the order of their definition, and puts what a failed one was given into its
-  // error: a tensor beta must not be tried as a number first, its values would be printed at every call.
+  // Python tries the overloads of a name in the order of their definition, and puts what a failed one was given into
+  // its error: a tensor beta must not be tried as a number first, its values would be printed at every call.
   actinium::ops::define_swish_tensor(m);
   actinium::ops::define_pointwise(m);
   actinium::ops::define_dice(m);

@@ -1,5 +1,6 @@
 #pragma once
-// The loops that are compiled once per instruction set (csrc/cpu/kernels) and chosen at run time (csrc/cpu/backend.cpp).
+// The loops that are compiled once per instruction set (csrc/cpu/kernels) and chosen at run time
+// (csrc/cpu/backend.cpp).
 //
 // Every loop runs on one thread over a range of work. A selector takes the problem and returns the loop for its
 // formula and dtype, so that the choice is made once per problem and not once per row.
@@ -67,12 +68,12 @@ struct Kernels {
   MaxoutLoop (*maxout)(const Maxout&);
 };
 
-#define ACTINIUM_DECLARE_KERNELS(CAPABILITY)                        \
-  namespace CAPABILITY {                                            \
-  PointwiseLoop pointwise_loop(const Pointwise& problem);           \
-  ChannelLoop channel_loop(const Channelwise& problem);             \
-  StatsLoop stats_loop(const ChannelStats& problem);                \
-  MaxoutLoop maxout_loop(const Maxout& problem);                    \
+#define ACTINIUM_DECLARE_KERNELS(CAPABILITY)                                         \
+  namespace CAPABILITY {                                                             \
+  PointwiseLoop pointwise_loop(const Pointwise& problem);                            \
+  ChannelLoop channel_loop(const Channelwise& problem);                              \
+  StatsLoop stats_loop(const ChannelStats& problem);                                 \
+  MaxoutLoop maxout_loop(const Maxout& problem);                                     \
   constexpr Kernels kKernels{pointwise_loop, channel_loop, stats_loop, maxout_loop}; \
   }
 ACTINIUM_DECLARE_KERNELS(DEFAULT)

@@ -77,9 +77,8 @@ __device__ __forceinline__ void reduce(Value* shared, Value& mine, int lane, int
 
 // Merges the blocks' results [chunks][count] and calls write(i, merged). Some threads, 2^log_lanes, share a result.
 template <class Value, class Partial, class Write>
-__global__ void __launch_bounds__(kThreads)
-    fold_kernel(const Partial* partial, const int64_t count, const int64_t chunks, const int log_lanes,
-                const Write write) {
+__global__ void __launch_bounds__(kThreads) fold_kernel(const Partial* partial, const int64_t count,
+                                                        const int64_t chunks, const int log_lanes, const Write write) {
   __shared__ Value shared[kThreads];
   const int lanes = 1 << log_lanes, width = kThreads >> log_lanes;
   const int64_t i = static_cast<int64_t>(blockIdx.x) * width + (threadIdx.x & (width - 1));

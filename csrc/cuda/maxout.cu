@@ -12,9 +12,7 @@ constexpr int kThreads = kMaxoutThreads;
 template <class S>
 constexpr int kLanes = 16 / static_cast<int>(sizeof(S));
 
-__device__ __forceinline__ int64_t global_thread() {
-  return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-}
+__device__ __forceinline__ int64_t global_thread() { return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; }
 
 // The pieces so far, in their order: the first of equal ones wins, a NaN wins over all and is never replaced.
 template <class T>

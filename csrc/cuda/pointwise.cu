@@ -236,8 +236,8 @@ void run(const F& formula, const Pointwise& problem) {
     bool contiguous = piece.ndim == 1, aligned = true;
     for (int k = 0; k < kAll; ++k) {
       contiguous = contiguous && (piece.strides[k][0] == kSize || piece.sizes[0] == 1);
-      aligned = aligned && (operands.data[k] == nullptr ||
-                            misalignment(operands.data[k]) == misalignment(operands.data[lead_of]));
+      aligned = aligned &&
+                (operands.data[k] == nullptr || misalignment(operands.data[k]) == misalignment(operands.data[lead_of]));
     }
     if (!contiguous) return false;
     const int lead = misalignment(operands.data[lead_of]) / static_cast<int>(kSize);
@@ -251,7 +251,7 @@ void run(const F& formula, const Pointwise& problem) {
   if (flat(geometry, all)) return;
 
   const int64_t start[kAll] = {};
-  for_fitting(geometry, Offsets<kAll>::kMaxDims, start, [&](const Geometry<kAll>& piece, const int64_t (&at)[kAll]) {
+  for_fitting(geometry, Offsets<kAll>::kMaxDims, start, [&](const Geometry<kAll>& piece, const int64_t(&at)[kAll]) {
     Operands<F> operands;
     for (int k = 0; k < kAll; ++k) operands.data[k] = problem.data[k] ? problem.data[k] + at[k] : nullptr;
     if (flat(piece, operands)) return;

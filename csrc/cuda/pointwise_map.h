@@ -16,9 +16,7 @@ constexpr int kVectorBytes = 16;
 constexpr int kPointwiseThreads = 256;
 
 // Bytes by which an address stands after a multiple of 16.
-ACTINIUM_HD int misalignment(const void* p) {
-  return static_cast<int>(reinterpret_cast<uintptr_t>(p) % kVectorBytes);
-}
+ACTINIUM_HD int misalignment(const void* p) { return static_cast<int>(reinterpret_cast<uintptr_t>(p) % kVectorBytes); }
 
 // What of the vector at element `begin` of a run of `count` elements lies in the run.
 template <int V>

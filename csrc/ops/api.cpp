@@ -11,18 +11,18 @@ using at::Tensor;
 using ops::find_op;
 }  // namespace
 
-#define ACTINIUM_PLAIN(name)                                                    \
-  Tensor name(const Tensor& self) {                                             \
-    static const auto op = find_op<Tensor(const Tensor&)>(#name);               \
-    return op.call(self);                                                       \
-  }                                                                             \
-  Tensor& name##_(Tensor& self) {                                               \
-    static const auto op = find_op<Tensor&(Tensor&)>(#name "_");                \
-    return op.call(self);                                                       \
-  }                                                                             \
-  Tensor& name##_out(Tensor& out, const Tensor& self) {                         \
+#define ACTINIUM_PLAIN(name)                                                       \
+  Tensor name(const Tensor& self) {                                                \
+    static const auto op = find_op<Tensor(const Tensor&)>(#name);                  \
+    return op.call(self);                                                          \
+  }                                                                                \
+  Tensor& name##_(Tensor& self) {                                                  \
+    static const auto op = find_op<Tensor&(Tensor&)>(#name "_");                   \
+    return op.call(self);                                                          \
+  }                                                                                \
+  Tensor& name##_out(Tensor& out, const Tensor& self) {                            \
     static const auto op = find_op<Tensor&(const Tensor&, Tensor&)>(#name, "out"); \
-    return op.call(self, out);                                                  \
+    return op.call(self, out);                                                     \
   }
 ACTINIUM_PLAIN(mish)
 ACTINIUM_PLAIN(gelu_tanh)
@@ -57,9 +57,8 @@ Tensor& swish_out(Tensor& out, const Tensor& self, const Tensor& beta, int64_t d
 
 Tensor dice(const Tensor& self, const Tensor& alpha, const std::optional<Tensor>& running_mean,
             const std::optional<Tensor>& running_var, bool training, double momentum, double eps, int64_t dim) {
-  static const auto op =
-      find_op<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, const std::optional<Tensor>&, bool,
-                     double, double, int64_t)>("dice");
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&,
+                                        const std::optional<Tensor>&, bool, double, double, int64_t)>("dice");
   return op.call(self, alpha, running_mean, running_var, training, momentum, eps, dim);
 }
 

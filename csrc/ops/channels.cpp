@@ -46,9 +46,7 @@ ChannelCall::ChannelCall(const char* op, const Tensor& self, int64_t dim, int64_
   outer_ = numel == 0 ? 0 : numel / (channels_ * inner_);
 }
 
-Tensor ChannelCall::dense(const Tensor& t) const {
-  return same_layout(t, like_) ? t : at::empty_like(like_).copy_(t);
-}
+Tensor ChannelCall::dense(const Tensor& t) const { return same_layout(t, like_) ? t : at::empty_like(like_).copy_(t); }
 
 Tensor ChannelCall::new_output() const { return output_like(like_); }
 
@@ -56,9 +54,7 @@ Tensor ChannelCall::new_sums(int64_t rows) const {
   return at::empty({rows, channels_}, like_.options().dtype(opmath_type(like_.scalar_type())));
 }
 
-Tensor ChannelCall::parameter(const Tensor& t) const {
-  return t.to(opmath_type(like_.scalar_type())).contiguous();
-}
+Tensor ChannelCall::parameter(const Tensor& t) const { return t.to(opmath_type(like_.scalar_type())).contiguous(); }
 
 void ChannelCall::run(math::ChannelFormula formula, std::initializer_list<Tensor> inputs,
                       std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> params, const Tensor& sums,
@@ -97,8 +93,9 @@ std::pair<Tensor, Tensor> ChannelCall::stats(const Tensor& input) const {
   }
   const Tensor mean = at::empty({channels_}, options), var = at::empty({channels_}, options);
   const c10::DeviceGuard guard(like_.device());
-  backend_of(op_, like_).channel_stats({like_.scalar_type(), outer_, channels_, inner_, input.const_data_ptr(),
-                                        mean.mutable_data_ptr(), var.mutable_data_ptr()});
+  backend_of(op_, like_)
+      .channel_stats({like_.scalar_type(), outer_, channels_, inner_, input.const_data_ptr(), mean.mutable_data_ptr(),
+                      var.mutable_data_ptr()});
   return {mean, var};
 }
 

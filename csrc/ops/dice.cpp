@@ -86,7 +86,8 @@ Outputs forward(const Tensor& self, const Tensor& alpha, const OptionalTensor& m
   const auto options = self.options().dtype(opmath_type(self.scalar_type()));
   // No statistics come back where they were given: an op must not return its own arguments.
   const SymInt count = batch ? channels : SymInt(0);
-  if (self.is_meta()) return {output_like(self), at::empty_symint({count}, options), at::empty_symint({count}, options)};
+  if (self.is_meta())
+    return {output_like(self), at::empty_symint({count}, options), at::empty_symint({count}, options)};
 
   const ChannelCall call(op, self, dim, channels.expect_int());
   const Tensor x = call.dense(self), out = call.new_output();
@@ -193,8 +194,8 @@ struct ForwardGrad {
   Numbers numbers;
   variable_list operator()(const variable_list& grads, const std::array<Tensor, 4>& saved, Wanted wanted) const {
     const auto& [batch, eps, dim] = numbers;
-    auto [dx, dalpha] = backward_op().call(grads[0], saved[0], saved[1], saved[2], saved[3], batch, eps, dim,
-                                           {wanted(0), wanted(1)});
+    auto [dx, dalpha] =
+        backward_op().call(grads[0], saved[0], saved[1], saved[2], saved[3], batch, eps, dim, {wanted(0), wanted(1)});
     return {dx, dalpha};
   }
 };
@@ -323,8 +324,9 @@ Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& runni
   for (int64_t d = 0; d < self.dim(); ++d) {
     if (d != dim) n = n * self.sym_size(d);
   }
-  TORCH_CHECK_VALUE(!training || n != 1, op, ": expected more than 1 value per channel when training, got self of shape ",
-                    shape_of(self), " with channels along dim ", dim);
+  TORCH_CHECK_VALUE(!training || n != 1, op,
+                    ": expected more than 1 value per channel when training, got self of shape ", shape_of(self),
+                    " with channels along dim ", dim);
   auto [out, mean, var] = forward_op().call(self, alpha, std::nullopt, std::nullopt, eps, dim);
   if (training && running_mean && n != 0) {
     at::NoGradGuard no_grad;

@@ -21,8 +21,7 @@ const auto& indices_op() {
   return op;
 }
 const auto& backward_op() {
-  static const auto op =
-      find_op<Tensor(const Tensor&, const Tensor&, SymInt, int64_t, Layout)>("maxout_backward");
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, SymInt, int64_t, Layout)>("maxout_backward");
   return op;
 }
 const auto& gather_op() {
@@ -100,8 +99,8 @@ void run(const char* op, Maxout::Pass pass, const Tensor& wide, const Tensor& na
   problem.values = writes_wide ? const_cast<void*>(narrow.const_data_ptr()) : narrow.mutable_data_ptr();
   problem.indices = nullptr;
   if (indices.defined()) {
-    problem.indices = static_cast<uint8_t*>(pass == Maxout::Pass::kForward ? indices.mutable_data_ptr()
-                                                                           : const_cast<void*>(indices.const_data_ptr()));
+    problem.indices = static_cast<uint8_t*>(
+        pass == Maxout::Pass::kForward ? indices.mutable_data_ptr() : const_cast<void*>(indices.const_data_ptr()));
   }
   backend_of(op, wide).maxout(problem);
 }
@@ -110,9 +109,7 @@ void run(const char* op, Maxout::Pass pass, const Tensor& wide, const Tensor& na
 Tensor in_order_of(const Tensor& like, const Tensor& t) {
   return same_layout(t, like) ? t : at::empty_like(like, t.options()).copy_(t);
 }
-Tensor dense(const Tensor& self) {
-  return self.is_non_overlapping_and_dense() ? self : output_like(self).copy_(self);
-}
+Tensor dense(const Tensor& self) { return self.is_non_overlapping_and_dense() ? self : output_like(self).copy_(self); }
 
 // ------------------------------------------------------------------------------------------------ device and Meta
 
@@ -245,9 +242,8 @@ void define_maxout(torch::Library& m) {
       "maxout_with_indices(Tensor self, SymInt pieces, int dim=1, str layout=\"unit\") -> (Tensor values, Tensor "
       "indices)",
       tags);
-  m.def(
-      "maxout_backward(Tensor grad_output, Tensor indices, SymInt pieces, int dim=1, str layout=\"unit\") -> Tensor",
-      tags);
+  m.def("maxout_backward(Tensor grad_output, Tensor indices, SymInt pieces, int dim=1, str layout=\"unit\") -> Tensor",
+        tags);
   m.def("_maxout_gather(Tensor self, Tensor indices, SymInt pieces, int dim=1, str layout=\"unit\") -> Tensor", tags);
 }
 

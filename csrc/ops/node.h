@@ -94,8 +94,8 @@ class GradNode final : public Node {
     const auto& python = dynamo::getPyCompilerInterface();
     static const std::string bound =
         python->bind_function(swap.get_py_compiler(), "actinium::" + Grad::name(), apply_packed, packed_types());
-    variable_list result = python->call_function(swap.get_py_compiler(), "apply_functional", bound, grads, packed.vec(),
-                                                 metadata);
+    variable_list result =
+        python->call_function(swap.get_py_compiler(), "apply_functional", bound, grads, packed.vec(), metadata);
 
     for (SavedVariable& saved : saved_) swap.after(saved);
     std::apply([&](auto&... number) { (swap.after(number), ...); }, grad_.numbers);
@@ -116,9 +116,8 @@ class GradNode final : public Node {
     std::array<Tensor, Grad::kSaved> saved;
     for (Tensor& t : saved) t = packed.unpack<Tensor>();
     Grad grad{};
-    std::apply(
-        [&](auto&... number) { ((number = packed.unpack<std::remove_reference_t<decltype(number)>>()), ...); },
-        grad.numbers);
+    std::apply([&](auto&... number) { ((number = packed.unpack<std::remove_reference_t<decltype(number)>>()), ...); },
+               grad.numbers);
     return differentiate(grad, grads, saved, Wanted{packed.unpack<std::vector<bool>>()});
   }
   static std::vector<at::TypePtr> packed_types() {
@@ -172,9 +171,7 @@ inline Tensor primal(const Tensor& t) { return t.defined() ? t._fw_primal(/*leve
 inline void set_tangent(const Tensor& t, const Tensor& tangent) {
   if (t.defined() && tangent.defined()) t._set_fw_grad(tangent, /*level=*/0, /*is_inplace_op=*/false);
 }
-inline std::optional<Tensor> optional(const Tensor& t) {
-  return t.defined() ? std::optional<Tensor>(t) : std::nullopt;
-}
+inline std::optional<Tensor> optional(const Tensor& t) { return t.defined() ? std::optional<Tensor>(t) : std::nullopt; }
 inline Tensor defined(const std::optional<Tensor>& t) { return t ? *t : Tensor(); }
 // a + b, where either may be absent.
 inline Tensor add_defined(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }

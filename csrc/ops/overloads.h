@@ -86,9 +86,9 @@ struct Overloads {
     if (Op::needs_gradient(self, rest...) || torch::autograd::compute_requires_grad(out_)) {
       torch::autograd::throw_error_out_requires_grad(Op::name().c_str());
     }
-    TORCH_CHECK_NOT_IMPLEMENTED(
-        !Op::has_tangent(self, rest...) && !ops::has_tangent(out_), "Trying to use forward AD with ", Op::name(),
-        "(..., out=...) that does not support it because it is an out= function");
+    TORCH_CHECK_NOT_IMPLEMENTED(!Op::has_tangent(self, rest...) && !ops::has_tangent(out_),
+                                "Trying to use forward AD with ", Op::name(),
+                                "(..., out=...) that does not support it because it is an out= function");
     at::AutoDispatchBelowAutograd guard;
     return out().redispatch(keys & c10::after_autograd_keyset, self, rest..., out_);
   }
@@ -124,8 +124,7 @@ struct Overloads {
   static void define(torch::Library& m, const std::string& rest, const std::vector<at::Tag>& tags) {
     m.def((full_name(Op::name(), Op::kOverload) + "(Tensor self" + rest + ") -> Tensor").c_str(), tags);
     m.def((full_name(Op::name() + "_", Op::kOverload) + "(Tensor(a!) self" + rest + ") -> Tensor(a!)").c_str(), tags);
-    m.def((full_name(Op::name(), Op::kOutOverload) + "(Tensor self" + rest +
-           ", *, Tensor(a!) out) -> Tensor(a!)")
+    m.def((full_name(Op::name(), Op::kOutOverload) + "(Tensor self" + rest + ", *, Tensor(a!) out) -> Tensor(a!)")
               .c_str(),
           tags);
   }

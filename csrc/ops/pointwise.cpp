@@ -33,17 +33,19 @@ struct Numbers {
           const Scalars&... scalars) {
     [[maybe_unused]] size_t i = 0;
     [[maybe_unused]] const bool wide = dtype == at::kDouble;
-    ([&] {
-      TORCH_CHECK_TYPE(!scalars.isComplex(), op, ": ", params[i].name, " must be a real number, got ", scalars);
-      const double value = scalars.toDouble();
-      values[i++] = wide ? value : static_cast<double>(static_cast<float>(value));
-    }(), ...);
+    (
+        [&] {
+          TORCH_CHECK_TYPE(!scalars.isComplex(), op, ": ", params[i].name, " must be a real number, got ", scalars);
+          const double value = scalars.toDouble();
+          values[i++] = wide ? value : static_cast<double>(static_cast<float>(value));
+        }(),
+        ...);
   }
 };
 
 // Runs one pass. Operands as listed at actinium::Pass; an undefined output is not wanted.
-void launch(const char* op, int activation, Pass pass, const double* params, std::initializer_list<const Tensor*> outputs,
-            std::initializer_list<const Tensor*> inputs) {
+void launch(const char* op, int activation, Pass pass, const double* params,
+            std::initializer_list<const Tensor*> outputs, std::initializer_list<const Tensor*> inputs) {
   const Tensor& self = **(inputs.end() - 1);
   if (self.is_meta() || self.numel() == 0) return;
   Pointwise problem;
@@ -55,7 +57,8 @@ void launch(const char* op, int activation, Pass pass, const double* params, std
   const c10::DeviceGuard guard(self.device());
   const Backend& backend = backend_of(op, self);
   const auto alike = [&](const Tensor* t) { return !t->defined() || same_layout(*t, self); };
-  const bool flat = std::all_of(outputs.begin(), outputs.end(), alike) && std::all_of(inputs.begin(), inputs.end(), alike);
+  const bool flat =
+      std::all_of(outputs.begin(), outputs.end(), alike) && std::all_of(inputs.begin(), inputs.end(), alike);
   int k = 0;
   if (flat) {
     // Alike in memory: one row.
@@ -82,8 +85,8 @@ void launch(const char* op, int activation, Pass pass, const double* params, std
     const auto add = [&](const Tensor* t) {
       problem.data[k] = t->defined() ? static_cast<char*>(iter.data_ptr(operand)) : nullptr;
       for (int d = 0; d < problem.ndim; ++d) {
-        problem.strides[k][d] = t->defined() && iter.ndim() > 0 ? iter.strides(operand)[d]
-                                                                : static_cast<int64_t>(self.element_size());
+        problem.strides[k][d] =
+            t->defined() && iter.ndim() > 0 ? iter.strides(operand)[d] : static_cast<int64_t>(self.element_size());
       }
       operand += t->defined();
       ++k;
@@ -122,13 +125,16 @@ using Number = Scalar;
 template <math::Activation activation>
 using Is = std::integral_constant<math::Activation, activation>;
 Tensor reference(Is<math::Activation::kMish>, const Tensor& x) { return at::mish(x); }
-Tensor reference(Is<math::Activation::kSwish>, const Tensor& x, const Scalar& beta) { return x * at::sigmoid(x * beta); }
+Tensor reference(Is<math::Activation::kSwish>, const Tensor& x, const Scalar& beta) {
+  return x * at::sigmoid(x * beta);
+}
 Tensor reference(Is<math::Activation::kGeluTanh>, const Tensor& x) { return at::gelu(x, "tanh"); }
 Tensor reference(Is<math::Activation::kSelu>, const Tensor& x) { return at::selu(x); }
 
 // -------------------------------------------------------------------------------------------- one activation's ops
 
-template <template <class> class Activation, int index, class = std::make_index_sequence<Activation<float>::kParams.size()>>
+template <template <class> class Activation, int index,
+          class = std::make_index_sequence<Activation<float>::kParams.size()>>
 struct PointwiseOps;
 
 template <template <class> class Activation, int index, size_t... I>
@@ -217,8 +223,8 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
     static constexpr int kSaved = 2;
     Saved numbers;
     variable_list operator()(const variable_list& grads, const std::array<Tensor, 2>& saved, Wanted wanted) const {
-      auto [by_grad, by_self] = double_backward_op().call(grads[0], saved[0], saved[1], std::get<I>(numbers)...,
-                                                          {wanted(0), wanted(1)});
+      auto [by_grad, by_self] =
+          double_backward_op().call(grads[0], saved[0], saved[1], std::get<I>(numbers)..., {wanted(0), wanted(1)});
       return {by_grad, by_self};
     }
   };
@@ -236,8 +242,7 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
     return backward_op().call(tangent(self), primal(self), scalars...);
   }
 
-  static Tensor backward_autograd(DispatchKeySet keys, const Tensor& grad, const Tensor& self,
-                                  Argument<I>... scalars) {
+  static Tensor backward_autograd(DispatchKeySet keys, const Tensor& grad, const Tensor& self, Argument<I>... scalars) {
     auto node = ops::record(BackwardGrad{{scalars...}}, grad, self);
     if (node) node->save(grad, self);
     const Tensor result = below_autograd(
@@ -318,8 +323,7 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
   }
 };
 
-#define ACTINIUM_REGISTER(Name, what) \
-  PointwiseOps<math::Name, static_cast<int>(math::Activation::k##Name)>::what(m);
+#define ACTINIUM_REGISTER(Name, what) PointwiseOps<math::Name, static_cast<int>(math::Activation::k##Name)>::what(m);
 #define ACTINIUM_DEFINE(Name) ACTINIUM_REGISTER(Name, define)
 #define ACTINIUM_DEVICE(Name) ACTINIUM_REGISTER(Name, device)
 #define ACTINIUM_AUTOGRAD(Name) ACTINIUM_REGISTER(Name, autograd)
@@ -332,12 +336,13 @@ void define_pointwise(torch::Library& m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEFINE)
 
 namespace {
 
-TORCH_LIBRARY_IMPL(actinium, CPU, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE) }
-TORCH_LIBRARY_IMPL(actinium, CUDA, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE) }
-TORCH_LIBRARY_IMPL(actinium, Meta, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE) }
-TORCH_LIBRARY_IMPL(actinium, Autograd, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_AUTOGRAD) }
-TORCH_LIBRARY_IMPL(actinium, ADInplaceOrView, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_VERSIONS) }
-TORCH_LIBRARY_IMPL(actinium, Functionalize, m) { ACTINIUM_ACTIVATIONS(ACTINIUM_FUNCTIONALIZE) }
+TORCH_LIBRARY_IMPL(actinium, CPU, m){ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE)} TORCH_LIBRARY_IMPL(actinium, CUDA, m){
+    ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE)} TORCH_LIBRARY_IMPL(actinium, Meta, m){
+    ACTINIUM_ACTIVATIONS(ACTINIUM_DEVICE)} TORCH_LIBRARY_IMPL(actinium, Autograd, m){
+    ACTINIUM_ACTIVATIONS(ACTINIUM_AUTOGRAD)} TORCH_LIBRARY_IMPL(actinium, ADInplaceOrView, m){
+    ACTINIUM_ACTIVATIONS(ACTINIUM_VERSIONS)} TORCH_LIBRARY_IMPL(actinium, Functionalize, m) {
+  ACTINIUM_ACTIVATIONS(ACTINIUM_FUNCTIONALIZE)
+}
 
 }  // namespace
 }  // namespace actinium::ops

@@ -105,8 +105,8 @@ struct SwishTensor {
     if (mask[0] || mask[1] || mask[2]) {
       call.run(ChannelFormula::kSwishDoubleBackward,
                {call.dense(gg_self ? *gg_self : at::zeros_like(self)), call.dense(grad), call.dense(self)},
-               {by_grad, by_self},
-               {call.parameter(beta), call.parameter(gg_beta ? *gg_beta : at::zeros_like(beta))}, sums);
+               {by_grad, by_self}, {call.parameter(beta), call.parameter(gg_beta ? *gg_beta : at::zeros_like(beta))},
+               sums);
     }
     return {by_grad, by_self, mask[2] ? sums.view(beta.sizes()).to(beta.scalar_type()) : Tensor()};
   }
@@ -118,8 +118,8 @@ struct SwishTensor {
     static constexpr int kSaved = 2;
     std::tuple<int64_t> numbers;
     variable_list operator()(const variable_list& grads, const std::array<Tensor, 2>& saved, Wanted wanted) const {
-      auto [by_self, by_beta] = backward_op().call(grads[0], saved[0], saved[1], std::get<0>(numbers),
-                                                   {wanted(0), wanted(1)});
+      auto [by_self, by_beta] =
+          backward_op().call(grads[0], saved[0], saved[1], std::get<0>(numbers), {wanted(0), wanted(1)});
       return {by_self, by_beta};
     }
   };

@@ -121,7 +121,8 @@ struct DiceOptions {
 };
 
 /// Dice, p x + (1 - p) alpha x with p = sigmoid((x - E[x]) / sqrt(Var[x] + eps)), statistics per channel: of the batch
-/// in training, running ones in evaluation, as torch::nn::BatchNorm1d keeps them. [N, *, C] with the channels along dim.
+/// in training, running ones in evaluation, as torch::nn::BatchNorm1d keeps them. [N, *, C] with the channels along
+/// dim.
 ///
 ///     actinium::nn::Dice dice(actinium::nn::DiceOptions(64).alpha(0.25));
 class ACTINIUM_API DiceImpl : public torch::nn::Cloneable<DiceImpl> {

@@ -1,5 +1,5 @@
-// What a program without Python does with the installed package: values, gradients, second gradients, modules, in-place.
-// Writes the TorchScript model that load.cpp reads.
+// What a program without Python does with the installed package: values, gradients, second gradients, modules,
+// in-place. Writes the TorchScript model that load.cpp reads.
 #include <actinium/actinium.h>
 #include <torch/script.h>
 #include <torch/torch.h>
@@ -50,25 +50,31 @@ Tensor dice(const Tensor& x, const Tensor& alpha) {
 }
 
 void functions() {
-  compare("mish", [](const Tensor& x) { return actinium::mish(x); }, [](const Tensor& x) { return torch::mish(x); });
+  compare(
+      "mish", [](const Tensor& x) { return actinium::mish(x); }, [](const Tensor& x) { return torch::mish(x); });
   compare(
       "swish", [](const Tensor& x) { return actinium::swish(x, 1.5); },
       [](const Tensor& x) { return x * torch::sigmoid(1.5 * x); });
   const Tensor beta = torch::linspace(0.5, 2, 6, torch::kDouble);
   compare(
       "swish, beta a tensor", [&](const Tensor& x) { return actinium::swish(x, beta, 1); },
-      [&](const Tensor& x) { return x * torch::sigmoid(beta.view({6, 1}) * x); });
+      [&](const Tensor& x) {
+        return x * torch::sigmoid(beta.view({6, 1}) * x);
+      });
   compare(
       "gelu_tanh", [](const Tensor& x) { return actinium::gelu_tanh(x); },
       [](const Tensor& x) { return torch::gelu(x, "tanh"); });
-  compare("selu", [](const Tensor& x) { return actinium::selu(x); }, [](const Tensor& x) { return torch::selu(x); });
+  compare(
+      "selu", [](const Tensor& x) { return actinium::selu(x); }, [](const Tensor& x) { return torch::selu(x); });
   const Tensor alpha = torch::linspace(-1, 1, 3, torch::kDouble);
   compare(
       "dice", [&](const Tensor& x) { return actinium::dice(x, alpha, {}, {}, /*training=*/true); },
       [&](const Tensor& x) { return dice(x, alpha); });
   compare(
       "maxout", [](const Tensor& x) { return actinium::maxout(x, 2); },
-      [](const Tensor& x) { return std::get<0>(x.view({4, 3, 2, 3}).max(2)); });
+      [](const Tensor& x) {
+        return std::get<0>(x.view({4, 3, 2, 3}).max(2));
+      });
 }
 
 void in_place() {
@@ -145,7 +151,8 @@ void write_model(const std::string& path) {
   auto graph = std::make_shared<torch::jit::Graph>();
   graph->addInput("self")->setType(model.type());
   torch::jit::Value* x = graph->addInput("x");
-  for (const char* name : {"actinium::mish", "actinium::swish"}) x = graph->insert(c10::Symbol::fromQualString(name), {x});
+  for (const char* name : {"actinium::mish", "actinium::swish"})
+    x = graph->insert(c10::Symbol::fromQualString(name), {x});
   x = graph->insert(c10::Symbol::fromQualString("actinium::maxout"), {x, int64_t{2}});
   graph->registerOutput(x);
   model.type()->addMethod(unit->create_function({"__torch__.Model.forward"}, graph));

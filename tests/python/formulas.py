@@ -10,7 +10,9 @@ MP = mpmath.MPContext()
 
 
 def _namespace(module, number):
-    return SimpleNamespace(number=number, **{name: getattr(module, name) for name in ("exp", "expm1", "log1p", "sqrt", "tanh")})
+    return SimpleNamespace(
+        number=number, **{name: getattr(module, name) for name in ("exp", "expm1", "log1p", "sqrt", "tanh")}
+    )
 
 
 # float64 and differentiable; 64 bits of mantissa; as many digits as asked for.

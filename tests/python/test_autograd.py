@@ -7,7 +7,7 @@ import torch
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.utils.checkpoint import checkpoint
 
-from op_table import ROWS, SHAPE
+from op_table import ROWS
 
 SMALL = (2, 6, 1, 6)
 
@@ -227,15 +227,15 @@ def test_inplace_gradient(pointwise, wide):
 
         return run
 
-    for got, want in zip(
-        gradients(twice(pointwise.inplace), inputs), gradients(twice(pointwise), inputs), strict=True
-    ):
+    for got, want in zip(gradients(twice(pointwise.inplace), inputs), gradients(twice(pointwise), inputs), strict=True):
         assert torch.equal(got, want)
 
 
 def test_inplace_forward_mode(pointwise):
     inputs = pointwise.inputs()
-    assert gradcheck(lambda x, *rest: pointwise.inplace(x.clone(), *rest), inputs, check_forward_ad=True, fast_mode=True)
+    assert gradcheck(
+        lambda x, *rest: pointwise.inplace(x.clone(), *rest), inputs, check_forward_ad=True, fast_mode=True
+    )
 
 
 def test_inplace_tangent_is_updated_where_it_lies(pointwise):

@@ -105,7 +105,9 @@ UNSUPPORTED = {
 @pytest.mark.parametrize("name", UNSUPPORTED)
 def test_wrong_dtype(row, name):
     x = UNSUPPORTED[name]
-    with pytest.raises(TypeError, match=rf"{row.base}: self has dtype {name}, expected Float, Double, BFloat16 or Half"):
+    with pytest.raises(
+        TypeError, match=rf"{row.base}: self has dtype {name}, expected Float, Double, BFloat16 or Half"
+    ):
         getattr(ops, row.base)(x, *row.arguments(X, *row.learned(X)))
 
 
@@ -200,4 +202,3 @@ def test_forward_mode_through_out(pointwise):
         dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
         with pytest.raises(NotImplementedError, match="out= function"):
             pointwise.out(dual, *learned, out=torch.empty_like(x))
-

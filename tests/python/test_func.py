@@ -65,9 +65,7 @@ def test_vmap(row, dim, inner):
     for f in (row, row.reference):
         one = inner(f, every(row))
         results.append(vmap(one, in_dims)(*inputs))
-    looped = [
-        inner(row, every(row))(*(t.select(d, i) for t, d in zip(inputs, in_dims, strict=True))) for i in range(3)
-    ]
+    looped = [inner(row, every(row))(*(t.select(d, i) for t, d in zip(inputs, in_dims, strict=True))) for i in range(3)]
     assert_close(*results)
     flat, _ = torch.utils._pytree.tree_flatten(results[0])
     rows = [torch.utils._pytree.tree_flatten(r)[0] for r in looped]

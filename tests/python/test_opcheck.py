@@ -54,9 +54,7 @@ CALLS = {
         wants(X, BETA[:1]) + (None, None, False),
     ],
     "_dice_forward": [wants(X, BETA) + (None, None, 1e-8, 1), wants(X, BETA) + (MEAN, VAR, 1e-8, 1)],
-    "_dice_backward": [
-        wants(G, X, BETA) + (MEAN, VAR, batch, 1e-8, 1, [True, True]) for batch in (True, False)
-    ]
+    "_dice_backward": [wants(G, X, BETA) + (MEAN, VAR, batch, 1e-8, 1, [True, True]) for batch in (True, False)]
     + [(G, X, BETA, MEAN, VAR, True, 1e-8, 1, [False, True])],
     "_dice_double_backward": [
         (G, BETA, G, X, BETA, MEAN, VAR, True, 1e-8, 1, [True, True, True]),

@@ -81,8 +81,8 @@ void backward(const Maxout& problem, int64_t begin, int64_t end) {
       }
       return;
     }
-    // Units side by side: zeros, a few kilobytes at a time, and the winners into them. A choice per element would be one
-    // that the processor cannot foresee.
+    // Units side by side: zeros, a few kilobytes at a time, and the winners into them. A choice per element would be
+    // one that the processor cannot foresee.
     constexpr int64_t kBlock = 256;
     for (int64_t first = 0; first < n; first += kBlock) {
       const int64_t last = std::min(first + kBlock, n);

@@ -118,7 +118,7 @@ PointwiseLoop select(Pass pass, c10::ScalarType dtype) {
 
 PointwiseLoop pointwise_loop(const Pointwise& problem) {
   switch (static_cast<math::Activation>(problem.activation)) {
-#define ACTINIUM_CASE(Name)     \
+#define ACTINIUM_CASE(Name)       \
   case math::Activation::k##Name: \
     return select<math::Name>(problem.pass, problem.dtype);
     ACTINIUM_ACTIVATIONS(ACTINIUM_CASE)

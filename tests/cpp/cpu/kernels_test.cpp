@@ -73,7 +73,9 @@ std::vector<scalar_t> samples(int64_t n, unsigned seed) {
   const double special[] = {0.0, -0.0, inf, -inf, std::nan(""), 1e-40, -1e-40, 88.8, -88.8, -103.9, 1e30, -1e30};
   std::vector<scalar_t> x(n);
   for (int64_t i = 0; i < n; ++i) {
-    x[i] = static_cast<scalar_t>(i % 7 == 3 ? special[i / 7 % std::size(special)] : i % 2 ? normal(random) : wide(random));
+    x[i] = static_cast<scalar_t>(i % 7 == 3 ? special[i / 7 % std::size(special)]
+                                 : i % 2    ? normal(random)
+                                            : wide(random));
   }
   return x;
 }
@@ -127,9 +129,9 @@ void expect_bits(const std::vector<std::vector<scalar_t>>& a, const std::vector<
   for (size_t k = 0; k < a.size(); ++k) {
     ASSERT_EQ(a[k].size(), b[k].size());
     for (size_t i = 0; i < a[k].size(); ++i) {
-      ASSERT_TRUE(same_bits(a[k][i], b[k][i])) << what << ": output " << k << ", element " << i << ": "
-                                               << static_cast<double>(a[k][i]) << " and "
-                                               << static_cast<double>(b[k][i]);
+      ASSERT_TRUE(same_bits(a[k][i], b[k][i]))
+          << what << ": output " << k << ", element " << i << ": " << static_cast<double>(a[k][i]) << " and "
+          << static_cast<double>(b[k][i]);
     }
   }
 }
@@ -375,14 +377,22 @@ TEST_P(Loops, Statistics) {
 
 template <class scalar_t>
 void maxout(const Kernels& kernels) {
-  for (const auto& [outer, pieces, inner] : std::vector<std::array<int64_t, 3>>{
-           {1, 1, 1}, {37, 2, 1}, {20, 3, 1}, {19, 8, 1}, {5, 2, 4}, {3, 4, 16}, {2, 5, 33}, {1, 256, 17}, {2, 256, 1}}) {
+  for (const auto& [outer, pieces, inner] : std::vector<std::array<int64_t, 3>>{{1, 1, 1},
+                                                                                {37, 2, 1},
+                                                                                {20, 3, 1},
+                                                                                {19, 8, 1},
+                                                                                {5, 2, 4},
+                                                                                {3, 4, 16},
+                                                                                {2, 5, 33},
+                                                                                {1, 256, 17},
+                                                                                {2, 256, 1}}) {
     const int64_t n = outer * inner;
     auto x = samples<scalar_t>(n * pieces, 11);
     for (int64_t i = 0; i + 1 < n * pieces; i += 5) x[i + 1] = x[i];  // ties
     std::vector<scalar_t> values(n + 4, static_cast<scalar_t>(-77.0)), gathered(n), alone(n);
     std::vector<uint8_t> indices(n + 4, 99);
-    Maxout problem{Maxout::Pass::kForward, kDtype<scalar_t>, outer, pieces, inner, x.data(), values.data(), indices.data()};
+    Maxout problem{Maxout::Pass::kForward, kDtype<scalar_t>, outer, pieces, inner, x.data(),
+                   values.data(),          indices.data()};
     const auto cut = [&](const Maxout& p) {  // two ranges, as two threads would
       const MaxoutLoop loop = kernels.maxout(p);
       loop(p, 0, n / 3);

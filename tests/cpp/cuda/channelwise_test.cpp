@@ -15,9 +15,9 @@ struct Shape {
   int64_t outer, channels, inner, offset;
 };
 // Channels last with vectors and without, few and many of them; channels first likewise; one channel; nothing to sum.
-const Shape kShapes[] = {{1, 1, 1, 0},   {7, 5, 1, 0},  {300, 8, 1, 0},  {300, 8, 1, 1},  {40, 30, 1, 0},
-                         {9, 136, 1, 0},  {3, 4, 49, 0}, {3, 4, 64, 0},   {3, 4, 64, 1},   {2, 20, 2, 0},
-                         {1, 1, 4099, 0}, {1, 2, 4096, 0}, {0, 3, 1, 0}, {2, 3, 0, 0},    {5, 0, 2, 0}};
+const Shape kShapes[] = {{1, 1, 1, 0},    {7, 5, 1, 0},    {300, 8, 1, 0}, {300, 8, 1, 1}, {40, 30, 1, 0},
+                         {9, 136, 1, 0},  {3, 4, 49, 0},   {3, 4, 64, 0},  {3, 4, 64, 1},  {2, 20, 2, 0},
+                         {1, 1, 4099, 0}, {1, 2, 4096, 0}, {0, 3, 1, 0},   {2, 3, 0, 0},   {5, 0, 2, 0}};
 const int64_t kDevices[] = {256, 256 * 12};
 
 template <template <class> class Formula, class S>

@@ -136,7 +136,7 @@ std::vector<Offset> naive(const Geometry<kOperands>& g) {
 void fitting(const Geometry<kOperands>& geometry, int max_dims) {
   std::vector<Offset> got;
   const int64_t start[kOperands] = {};
-  for_fitting(geometry, max_dims, start, [&](const Geometry<kOperands>& piece, const int64_t (&at)[kOperands]) {
+  for_fitting(geometry, max_dims, start, [&](const Geometry<kOperands>& piece, const int64_t(&at)[kOperands]) {
     ASSERT_LE(piece.ndim, max_dims);
     const Offsets<kOperands> offsets(piece, 0);
     const auto count = static_cast<uint32_t>(piece.numel());
@@ -208,7 +208,7 @@ TEST(Offsets, SplitsWhatDoesNotFit) {
   large.strides[0][0] = 2, large.strides[0][1] = 8192;
   int64_t elements = 0, pieces = 0;
   const int64_t start[1] = {};
-  for_fitting(large, 16, start, [&](const Geometry<1>& piece, const int64_t (&at)[1]) {
+  for_fitting(large, 16, start, [&](const Geometry<1>& piece, const int64_t(&at)[1]) {
     EXPECT_EQ(at[0], elements / 3000 * 8192);
     elements += piece.numel(), ++pieces;
     EXPECT_TRUE(piece.fits(16));

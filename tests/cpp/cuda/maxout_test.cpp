@@ -52,8 +52,8 @@ TYPED_TEST(MaxoutKernels, AllPasses) {
           }
 
           Buffer<S> grad(outer * inner, offset, random), grad_input(x.size(), offset);
-          problem = {Maxout::Pass::kBackward, kDtype<S>, outer, pieces, inner,
-                     grad_input.data(), grad.data(), want.data()};
+          problem = {Maxout::Pass::kBackward, kDtype<S>,   outer,      pieces, inner,
+                     grad_input.data(),       grad.data(), want.data()};
           maxout(problem);
           ASSERT_TRUE(grad_input.intact());
           for (int64_t out = 0; out < want.size(); ++out) {

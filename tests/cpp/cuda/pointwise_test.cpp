@@ -114,9 +114,9 @@ TYPED_TEST(PointwiseKernels, EveryActivationAndPass) {
     problem.run({5, 7}, std::vector<std::vector<int64_t>>(operands, {7, 1}), offsets);
   };
   using S = TypeParam;
-#define ACTINIUM_CHECK(Name)                             \
-  check(Problem<math::Name, Pass::kForward, S>{}, 2);    \
-  check(Problem<math::Name, Pass::kBackward, S>{}, 3);   \
+#define ACTINIUM_CHECK(Name)                           \
+  check(Problem<math::Name, Pass::kForward, S>{}, 2);  \
+  check(Problem<math::Name, Pass::kBackward, S>{}, 3); \
   check(Problem<math::Name, Pass::kDoubleBackward, S>{}, 5);
   ACTINIUM_ACTIVATIONS(ACTINIUM_CHECK)
 #undef ACTINIUM_CHECK

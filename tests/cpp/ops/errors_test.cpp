@@ -41,13 +41,13 @@ TEST(Errors, NameTheParameter) {
 TEST(Errors, NameThePieces) {
   expect_error<c10::ValueError>("maxout: dim 1 has 6 channels, not divisible by pieces=4", [] { maxout(kX, 4); });
   expect_error<c10::ValueError>("maxout: pieces=0, expected 1 to 256", [] { maxout(kX, 0); });
-  expect_error<c10::ValueError>("maxout: layout='rows', expected 'unit' or 'piece'",
-                                [] { maxout(kX, 2, 1, "rows"); });
+  expect_error<c10::ValueError>("maxout: layout='rows', expected 'unit' or 'piece'", [] { maxout(kX, 2, 1, "rows"); });
 }
 
 TEST(Errors, AskForABatch) {
-  expect_error<c10::ValueError>("dice: expected more than 1 value per channel when training",
-                                [] { dice(torch::zeros({1, 4}), torch::ones(4), {}, {}, true); });
+  expect_error<c10::ValueError>("dice: expected more than 1 value per channel when training", [] {
+    dice(torch::zeros({1, 4}), torch::ones(4), {}, {}, true);
+  });
 }
 
 TEST(Errors, NameTheOut) {

@@ -101,10 +101,12 @@ Row maxout_row(const std::string& name, int64_t dim, const std::string& layout) 
 
 const std::vector<Row>& rows() {
   static const std::vector<Row> rows{
-      pointwise("mish", mish, [](const Tensor& t) { return torch::mish(t); }, mish_, mish_out),
-      pointwise("gelu_tanh", gelu_tanh, [](const Tensor& t) { return torch::gelu(t, "tanh"); }, gelu_tanh_,
-                gelu_tanh_out),
-      pointwise("selu", selu, [](const Tensor& t) { return torch::selu(t); }, selu_, selu_out),
+      pointwise(
+          "mish", mish, [](const Tensor& t) { return torch::mish(t); }, mish_, mish_out),
+      pointwise(
+          "gelu_tanh", gelu_tanh, [](const Tensor& t) { return torch::gelu(t, "tanh"); }, gelu_tanh_, gelu_tanh_out),
+      pointwise(
+          "selu", selu, [](const Tensor& t) { return torch::selu(t); }, selu_, selu_out),
       swish_number("silu", 1.0),
       swish_number("swish", 1.5),
       swish_tensor("swish_beta", one()),

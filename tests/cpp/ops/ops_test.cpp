@@ -87,8 +87,9 @@ TEST_P(Op, GivesTheSameForEveryLayout) {
   const Tensor want = row.ours(leaves);
   const Tensor wide = torch::full({2, 6, 8}, 7.0, torch::kFloat64);
   wide.slice(2, 0, 8, 2).copy_(leaves[0]);
-  for (const Tensor& x : {leaves[0].transpose(0, 2).contiguous().transpose(0, 2), wide.slice(2, 0, 8, 2),
-                          torch::cat({torch::zeros(1, torch::kFloat64), leaves[0].flatten()}).slice(0, 1).view({2, 6, 4})}) {
+  for (const Tensor& x :
+       {leaves[0].transpose(0, 2).contiguous().transpose(0, 2), wide.slice(2, 0, 8, 2),
+        torch::cat({torch::zeros(1, torch::kFloat64), leaves[0].flatten()}).slice(0, 1).view({2, 6, 4})}) {
     Tensors same = leaves;
     same[0] = x;
     expect_close(row.ours(same), want);
@@ -114,7 +115,8 @@ TEST_P(Op, WorksInPlace) {
 
   Tensor copy = leaves[0] * 1;
   row.in_place(copy, leaves);
-  const Tensors got = torch::autograd::grad({copy.sum()}, leaves), expected = torch::autograd::grad({want.sum()}, leaves);
+  const Tensors got = torch::autograd::grad({copy.sum()}, leaves),
+                expected = torch::autograd::grad({want.sum()}, leaves);
   for (size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(torch::equal(got[i], expected[i]));
 
   Tensor leaf = leaves[0];
