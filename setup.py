@@ -14,6 +14,12 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
+import setuptools
+
+if int(setuptools.__version__.partition(".")[0]) < 77:
+    # With --no-build-isolation pip does not look at what pyproject.toml requires.
+    sys.exit(f"Actinium needs setuptools 77, this is {setuptools.__version__}: pip install 'setuptools>=77,<82'")
+
 from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext

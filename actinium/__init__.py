@@ -18,8 +18,8 @@ try:
     from actinium import _build_info
 except ImportError as error:
     raise ImportError(
-        "actinium is not built: install it by `pip install --no-build-isolation .`, and import it from elsewhere than its "
-        "source tree"
+        "actinium is not built: install it by `pip install --no-build-isolation .`, and import it from elsewhere than "
+        "its source tree"
     ) from error
 
 _package = Path(__file__).resolve().parent

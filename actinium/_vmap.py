@@ -1,5 +1,5 @@
-"""Batching rules: what ``torch.func.vmap`` does with the operators. They rearrange dims, and call the very operators that
-they are for. Ops composed of others need no rule."""
+"""Batching rules: what ``torch.func.vmap`` does with the operators. They rearrange dims, and call the very operators
+that they are for. Ops composed of others need no rule."""
 
 import torch
 from torch import Tensor
@@ -184,7 +184,7 @@ def _defaults(op, rule):
 
     def filled(info, in_dims, *args, **kwargs):
         rest = schema[len(args) :]
-        args += tuple(kwargs[arg.name] if arg.name in kwargs else arg.default_value for arg in rest)
+        args += tuple(kwargs.get(arg.name, arg.default_value) for arg in rest)
         return rule(info, (*in_dims, *(None for _ in rest)), *args)
 
     return filled

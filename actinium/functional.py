@@ -59,10 +59,10 @@ def swish(input: Tensor, beta: Union[int, float, Tensor] = 1.0, dim: int = 1, in
         if inplace:
             return torch.ops.actinium.swish_(input, beta)
         return torch.ops.actinium.swish(input, beta)
-    # An overload by its name, which TorchScript does not know: without it Python tries one after the other, and a failed
-    # try takes longer than the call.
+    # An overload by its name, which TorchScript does not know: without it Python tries one after the other, and a
+    # failed try takes longer than the call.
     op = torch.ops.actinium.swish_ if inplace else torch.ops.actinium.swish
-    if isinstance(beta, Tensor):
+    if isinstance(beta, (Tensor, torch.fx.Proxy)):  # a proxy stands for the parameter while torch.fx traces
         return op.Tensor(input, beta, dim)
     return op.default(input, beta)
 

@@ -1,4 +1,4 @@
-"""The activations once more, in the textbook's form that keeps its digits, over any namespace of elementary functions."""
+"""The activations once more, in a form that keeps its digits, over any namespace of elementary functions."""
 
 from types import SimpleNamespace
 

@@ -1,8 +1,8 @@
 """The table of operators. Every property in this folder is asked of every row; a new activation is a new row.
 
-A row is one operator in one form of its arguments; calling it runs Actinium's operator. Beside it stands the same function
-in operations that torch has (`composite`), the builtin that users call today where there is one (`builtin`), and for
-pointwise rows a formula (see formulas.py) that is right in any precision.
+A row is one operator in one form of its arguments; calling it runs Actinium's operator. Beside it stands the same
+function in operations that torch has (`composite`), the builtin that users call today where there is one (`builtin`),
+and for pointwise rows a formula (see formulas.py) that is right in any precision.
 """
 
 from collections.abc import Callable
@@ -239,7 +239,7 @@ ROWS = (
     pointwise("selu", F.selu, limits={INF: (INF, 1.0507009873554805, 0.0), -INF: (-1.7580993408473769, 0.0, 0.0)}),
     pointwise("swish", F.silu),
     swish(1.5),
-    swish(0.0, limits={INF: (INF, 0.5, 0.0), -INF: (-INF, 0.5, 0.0)}),
+    swish(0.0, limits={INF: (INF, 0.5, 0.0), -INF: (0.0, 0.5, 0.0)}),
     swish(-2.0, span=40.0, limits={INF: (0.0, 0.0, 0.0), -INF: (-INF, 1.0, 0.0)}),
     swish_tensor("one", lambda x: (x.new_full((1,), 1.25),), 1),
     swish_tensor("scalar", lambda x: (x.new_full((), -0.75),), 1),

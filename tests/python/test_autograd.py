@@ -1,4 +1,4 @@
-"""Gradients: first, second and forward, by finite differences and beside the builtin; what is saved; in-place and out."""
+"""Gradients: first, second, forward, by finite differences and beside the builtin; what is saved; in-place and out."""
 
 import itertools
 

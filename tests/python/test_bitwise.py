@@ -1,4 +1,4 @@
-"""A value's result depends on the value alone: not on its place, its neighbours, its layout or the number of threads."""
+"""A value's result depends on the value alone: not on its place, its neighbours, its layout or the threads."""
 
 import numpy as np
 import torch
@@ -39,7 +39,8 @@ def test_the_place_does_not_matter(function, dtype):
     def check(values, place):
         x = values.to(dtype)
         g = x.flip(0)
-        alone = [torch.stack(ts) for ts in zip(*(passes(function, a, b) for a, b in zip(x, g)), strict=True)]
+        singles = [passes(function, a, b) for a, b in zip(x, g, strict=True)]
+        alone = [torch.stack(results) for results in zip(*singles, strict=True)]
         assert same(alone, passes(function, x, g))
         assert same(alone, passes(function, place(x), place(g)))
 

@@ -52,7 +52,9 @@ def test_the_library_follows():
     code = "import actinium, torch; print(torch.ops.actinium._build_info())"
     for capability in ORDER[: ORDER.index(THIS) + 1]:
         environment = os.environ | {"ATEN_CPU_CAPABILITY": capability}
-        text = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+        text = subprocess.run(
+            [sys.executable, "-c", code], env=environment, cwd=HERE, check=True, capture_output=True, text=True
+        )
         assert capability in text.stdout.lower().replace("-", "")
 
 

@@ -141,7 +141,7 @@ def test_inplace_on_shared_memory(pointwise):
     before = x.clone()
     learned = pointwise.learned(x)
     for f in (lambda: pointwise.inplace(x, *learned), lambda: F.silu(x, inplace=True)):
-        with pytest.raises(RuntimeError, match="unsupported operation: .* single memory location"):
+        with pytest.raises(RuntimeError, match=r"unsupported operation: .* single memory location"):
             f()
     assert torch.equal(x, before)
 
@@ -152,9 +152,9 @@ def test_out_on_shared_memory(pointwise):
     base = torch.zeros(x.numel() + 1, dtype=x.dtype)
     shifted, inside = base[1:].view(x.shape), base[:-1].view(x.shape)
     for f in (lambda out: pointwise.out(inside, *learned, out=out), lambda out: BUILTIN(inside, out=out)):
-        with pytest.raises(RuntimeError, match="unsupported operation: .*memory"):
+        with pytest.raises(RuntimeError, match=r"unsupported operation: .*memory"):
             f(shifted)
-    with pytest.raises(RuntimeError, match="unsupported operation: .*memory"):
+    with pytest.raises(RuntimeError, match=r"unsupported operation: .*memory"):
         pointwise.out(x, *learned, out=torch.zeros_like(x)[:1].expand(x.shape))
     assert not base.any()
 

@@ -30,7 +30,7 @@ def pointwise(name, *numbers):
     return {
         name: [wants(X) + numbers, (X,) + numbers, wants(X.mT) + numbers],
         f"{name}_": [(X.clone(), *numbers)],
-        f"{name}.out": [(X, *numbers, dict(out=torch.empty_like(X)))],
+        f"{name}.out": [(X, *numbers, {"out": torch.empty_like(X)})],
         f"{name}_backward": [wants(G, X) + numbers],
         f"{name}_double_backward": [(G, G, X, *numbers), (G, G, X, *numbers, [True, False])],
     }
@@ -45,7 +45,7 @@ CALLS = {
     **pointwise("swish", 1.5),
     "swish.Tensor": [wants(X, BETA), wants(X, BETA[0]), wants(X.mT, BETA) + (2,)],
     "swish_.Tensor": [(X.clone(), BETA)],
-    "swish.Tensor_out": [(X, BETA, dict(out=torch.empty_like(X)))],
+    "swish.Tensor_out": [(X, BETA, {"out": torch.empty_like(X)})],
     "swish_backward.Tensor": [wants(G, X, BETA), wants(G, X, BETA[:1]), (G, X, BETA, 1, [True, False])],
     "swish_double_backward.Tensor": [(G, BETA, G, X, BETA), (G, None, G, X, BETA, 1, [False, True, True])],
     "dice": [

@@ -65,7 +65,7 @@ def test_inplace_and_out_give_the_same_bits(pointwise, dtype, writable):
 
 @pytest.mark.parametrize("order", (0, 1, 2), ids=("f", "df", "d2f"))
 def test_derivatives_to_the_last_place(function, order, dtype):
-    """f within 2 ULP; f' and f'' within 4 ULP or, near zero, the rounding of a number of size one (float64: of four)."""
+    """f within 2 ULP; f', f'' within 4 ULP or, near zero, the rounding of a number of size one (float64: of four)."""
     x = torch.cat([torch.linspace(-6, 6, 60), torch.linspace(-0.96, 0.96, 30) * function.span]).to(dtype)
     x = x[x != 0].requires_grad_()
     got = y = function(x)
