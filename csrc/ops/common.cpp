@@ -22,6 +22,7 @@ const Backend* backend(c10::DeviceType device) { return backends[static_cast<siz
 namespace ops {
 
 void check_input(const char* op, const char* argument, const Tensor& t) {
+  TORCH_CHECK_TYPE(t.defined(), op, ": ", argument, " is None, expected a Tensor");
   const auto dtype = t.scalar_type();
   TORCH_CHECK_TYPE(dtype == at::kFloat || dtype == at::kDouble || dtype == at::kBFloat16 || dtype == at::kHalf, op,
                    ": ", argument, " has dtype ", dtype, ", expected Float, Double, BFloat16 or Half");
@@ -59,19 +60,25 @@ Tensor output_like(const Tensor& self) {
 }
 
 void prepare_out(const char* op, const Tensor& out, const Tensor& self) {
+  const bool symbolic = out.unsafeGetTensorImpl()->has_symbolic_sizes_strides() ||
+                        self.unsafeGetTensorImpl()->has_symbolic_sizes_strides();
   if (out.is_same(self)) {
-    at::assert_no_internal_overlap(out);
+    if (!symbolic) at::assert_no_internal_overlap(out);
     return;
   }
   TORCH_CHECK_TYPE(out.scalar_type() == self.scalar_type(), op, ": out has dtype ", out.scalar_type(),
                    ", but self has ", self.scalar_type());
   TORCH_CHECK(out.device() == self.device(), op, ": out is on ", out.device(), ", but self is on ", self.device());
+  if (symbolic) {  // sizes that a compiler does not know yet; TensorIterator wants numbers
+    if (out.sym_sizes() != self.sym_sizes()) out.resize__symint(self.sym_sizes());
+    return;
+  }
   at::TensorIteratorConfig().set_check_mem_overlap(true).add_output(out).add_const_input(self).build();
 }
 
 bool same_layout(const Tensor& a, const Tensor& b) {
   if (a.is_contiguous() && b.is_contiguous()) return true;
-  return a.is_non_overlapping_and_dense() && a.strides() == b.strides();
+  return a.is_non_overlapping_and_dense() && a.sym_strides() == b.sym_strides();
 }
 
 std::string shape_of(const Tensor& t) {

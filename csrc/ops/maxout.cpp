@@ -81,7 +81,7 @@ Tensor empty_ordered(c10::SymIntArrayRef sizes, const Tensor& like, at::ScalarTy
 
 // Runs a pass over dense tensors in one memory order, seen as [outer, pieces, inner].
 void run(const char* op, Maxout::Pass pass, const Tensor& wide, const Tensor& narrow, const Tensor& indices,
-         int64_t pieces, int64_t dim, Layout layout) {
+         const SymInt& pieces, int64_t dim, Layout layout) {
   if (wide.is_meta() || narrow.numel() == 0) return;
   const c10::DeviceGuard guard(wide.device());
   const int64_t units = narrow.size(dim);
@@ -90,7 +90,7 @@ void run(const char* op, Maxout::Pass pass, const Tensor& wide, const Tensor& na
   Maxout problem;
   problem.pass = pass;
   problem.dtype = wide.scalar_type();
-  problem.pieces = pieces;
+  problem.pieces = pieces.expect_int();
   // unit: the pieces of a unit lie together. piece: each piece is a block of all units.
   problem.inner = layout == "unit" ? within : units * within;
   problem.outer = narrow.numel() / problem.inner;
@@ -117,14 +117,10 @@ Tensor forward_into(const char* op, const Tensor& self, const SymInt& pieces, in
                     Tensor* indices) {
   dim = check_arguments(op, self, pieces, dim, layout);
   const auto sizes = output_sizes(op, self, pieces, dim);
-  if (self.is_meta()) {
-    if (indices) *indices = empty_ordered(sizes, self, at::kByte);
-    return empty_ordered(sizes, self, self.scalar_type());
-  }
   const Tensor x = dense(self);
   const Tensor values = empty_ordered(sizes, x, x.scalar_type());
   if (indices) *indices = empty_ordered(sizes, x, at::kByte);
-  run(op, Maxout::Pass::kForward, x, values, indices ? *indices : Tensor(), pieces.expect_int(), dim, layout);
+  run(op, Maxout::Pass::kForward, x, values, indices ? *indices : Tensor(), pieces, dim, layout);
   return values;
 }
 
@@ -145,10 +141,9 @@ Tensor backward(const Tensor& grad, const Tensor& indices, SymInt pieces, int64_
   std::vector<SymInt> sizes = grad.sym_sizes().vec();
   sizes[dim] = sizes[dim] * pieces;
   // The indices lie as the input did, and the gradient is to lie so as well.
-  const Tensor grad_input = empty_ordered(sizes, indices, grad.scalar_type());
-  if (grad.is_meta()) return grad_input;
   const Tensor i = dense(indices);
-  run(op, Maxout::Pass::kBackward, grad_input, in_order_of(i, grad), i, pieces.expect_int(), dim, layout);
+  const Tensor grad_input = empty_ordered(sizes, i, grad.scalar_type());
+  run(op, Maxout::Pass::kBackward, grad_input, in_order_of(i, grad), i, pieces, dim, layout);
   return grad_input;
 }
 
@@ -157,10 +152,9 @@ Tensor gather(const Tensor& self, const Tensor& indices, SymInt pieces, int64_t 
   dim = check_arguments(op, self, pieces, dim, layout);
   const auto sizes = output_sizes(op, self, pieces, dim);
   check_indices(op, indices, self, sizes);
-  if (self.is_meta()) return empty_ordered(sizes, self, self.scalar_type());
   const Tensor x = dense(self);
   const Tensor values = empty_ordered(sizes, x, x.scalar_type());
-  run(op, Maxout::Pass::kGather, x, values, in_order_of(values, indices), pieces.expect_int(), dim, layout);
+  run(op, Maxout::Pass::kGather, x, values, in_order_of(values, indices), pieces, dim, layout);
   return values;
 }
 
