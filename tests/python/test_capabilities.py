@@ -35,7 +35,9 @@ def require(capability):
 
 
 def run(capability, *command):
-    environment = os.environ | {"ATEN_CPU_CAPABILITY": capability}
+    # By name: a script's own folder is no place to look in where PYTHONSAFEPATH is set.
+    path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"ATEN_CPU_CAPABILITY": capability, "PYTHONPATH": path}
     done = subprocess.run([sys.executable, *command], env=environment, cwd=HERE, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
