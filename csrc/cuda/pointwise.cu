@@ -4,39 +4,12 @@
 #include "csrc/cuda/launch.h"
 #include "csrc/cuda/pointwise_map.h"
 #include "csrc/math/activations.h"
+#include "csrc/passes.h"
 
 namespace actinium::cuda {
 namespace {
 
 constexpr int kThreads = kPointwiseThreads;
-
-// What a pass computes from its inputs; operands as listed at actinium::Pass.
-template <template <class> class Activation, Pass kPass, class T>
-struct Formula;
-
-template <template <class> class Activation, class T>
-struct Formula<Activation, Pass::kForward, T> {
-  static constexpr int kOutputs = 1, kInputs = 1;
-  Activation<T> activation;
-  __device__ __forceinline__ void operator()(const T* in, T* out) const { out[0] = activation.f(in[0]); }
-};
-
-template <template <class> class Activation, class T>
-struct Formula<Activation, Pass::kBackward, T> {
-  static constexpr int kOutputs = 1, kInputs = 2;
-  Activation<T> activation;
-  __device__ __forceinline__ void operator()(const T* in, T* out) const { out[0] = in[0] * activation.df(in[1]); }
-};
-
-template <template <class> class Activation, class T>
-struct Formula<Activation, Pass::kDoubleBackward, T> {
-  static constexpr int kOutputs = 2, kInputs = 3;
-  Activation<T> activation;
-  __device__ __forceinline__ void operator()(const T* in, T* out) const {
-    out[0] = in[0] * activation.df(in[2]);
-    out[1] = in[0] * in[1] * activation.d2f(in[2]);
-  }
-};
 
 template <class F>
 constexpr int kOperands = F::kOutputs + F::kInputs;
@@ -287,11 +260,11 @@ void run(const Pointwise& problem) {
     const Activation<T> activation(problem.params);
     switch (problem.pass) {
       case Pass::kForward:
-        return run<Formula<Activation, Pass::kForward, T>, S>({activation}, problem);
+        return run<PassFormula<Activation, Pass::kForward, T>, S>({activation}, problem);
       case Pass::kBackward:
-        return run<Formula<Activation, Pass::kBackward, T>, S>({activation}, problem);
+        return run<PassFormula<Activation, Pass::kBackward, T>, S>({activation}, problem);
       case Pass::kDoubleBackward:
-        return run<Formula<Activation, Pass::kDoubleBackward, T>, S>({activation}, problem);
+        return run<PassFormula<Activation, Pass::kDoubleBackward, T>, S>({activation}, problem);
     }
   });
 }

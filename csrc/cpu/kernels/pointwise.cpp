@@ -2,42 +2,15 @@
 #include "csrc/cpu/io.h"
 #include "csrc/cpu/kernels.h"
 #include "csrc/math/activations.h"
+#include "csrc/passes.h"
 
 namespace actinium::cpu::CPU_CAPABILITY {
 namespace {
 
-// What a pass computes from its inputs; operands as listed at actinium::Pass.
-template <template <class> class Activation, Pass pass, class T>
-struct Body;
-
-template <template <class> class Activation, class T>
-struct Body<Activation, Pass::kForward, T> {
-  static constexpr int kOutputs = 1, kInputs = 1;
-  Activation<T> activation;
-  ACTINIUM_HD void operator()(const T* in, T* out) const { out[0] = activation.f(in[0]); }
-};
-
-template <template <class> class Activation, class T>
-struct Body<Activation, Pass::kBackward, T> {
-  static constexpr int kOutputs = 1, kInputs = 2;
-  Activation<T> activation;
-  ACTINIUM_HD void operator()(const T* in, T* out) const { out[0] = in[0] * activation.df(in[1]); }
-};
-
-template <template <class> class Activation, class T>
-struct Body<Activation, Pass::kDoubleBackward, T> {
-  static constexpr int kOutputs = 2, kInputs = 3;
-  Activation<T> activation;
-  ACTINIUM_HD void operator()(const T* in, T* out) const {
-    out[0] = in[0] * activation.df(in[2]);
-    out[1] = in[0] * in[1] * activation.d2f(in[2]);
-  }
-};
-
 template <template <class> class Activation, Pass pass, class scalar_t>
 void loop(const double* params, char* const* data, const int64_t* strides, int64_t n) {
   using T = compute_t<scalar_t>;
-  using B = Body<Activation, pass, T>;
+  using B = PassFormula<Activation, pass, T>;
   constexpr int kOutputs = B::kOutputs, kInputs = B::kInputs;
   constexpr int64_t kStep = kLanes<T>;
   const B body{Activation<T>(params)};

@@ -17,7 +17,7 @@ template <template <class> class Activation, Pass kPass, class S>
 class Problem {
  public:
   using T = opmath_t<S>;
-  using F = Formula<Activation, kPass, T>;
+  using F = PassFormula<Activation, kPass, T>;
   static constexpr int kAll = kOperands<F>;
 
   // strides in elements; offset: of each operand from a multiple of 16 bytes, in elements
