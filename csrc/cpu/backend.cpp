@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <c10/util/Exception.h>
+#include <unistd.h>
 
 #include <string>
 #include <vector>
@@ -30,34 +31,66 @@ const Kernels& kernels() {
   return chosen;
 }
 
+// Bytes that the largest cache holds.
+int64_t cache_size() {
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+  static const int64_t size = std::max(sysconf(_SC_LEVEL3_CACHE_SIZE), sysconf(_SC_LEVEL2_CACHE_SIZE));
+  if (size > 0) return size;
+#endif
+  return int64_t{32} << 20;
+}
+
+// Whether outputs are to be written past the caches: they would only drive out what is there. Not where an output is
+// an input as well, whose lines have been read into the caches.
+bool worth_streaming(const Pointwise& problem, int outputs, int64_t bytes) {
+  if (bytes * outputs <= cache_size()) return false;
+  for (int k = 0; k < outputs; ++k) {
+    if (problem.data[k] == nullptr) return false;
+    for (int i = outputs; i < Pointwise::kMaxOperands; ++i) {
+      if (problem.data[i] == problem.data[k]) return false;
+    }
+  }
+  return true;
+}
+
+// Elements [begin, end) of a problem, counted in its own order, as rows along the fastest dimension. The first and the
+// last row may be parts; those between them are handed on together, as far as one stride leads from each to the next.
+void pointwise_range(const Pointwise& problem, const PointwiseLoop loop, Block block, int64_t begin, int64_t end) {
+  constexpr int kOperands = Pointwise::kMaxOperands;
+  const int64_t width = problem.sizes[0];
+  const bool one_row = problem.ndim == 1;
+  for (int k = 0; k < kOperands; ++k) {
+    const bool there = problem.data[k] != nullptr;
+    block.strides[k] = there ? problem.strides[k][0] : 0;
+    block.row_strides[k] = there && !one_row ? problem.strides[k][1] : 0;
+  }
+  while (begin < end) {
+    int64_t index[Pointwise::kMaxDims], rest = begin;
+    for (int d = 0; d < problem.ndim; ++d) {
+      index[d] = rest % problem.sizes[d];
+      rest /= problem.sizes[d];
+    }
+    for (int k = 0; k < kOperands; ++k) {
+      block.data[k] = problem.data[k];
+      if (block.data[k] == nullptr) continue;
+      for (int d = 0; d < problem.ndim; ++d) block.data[k] += index[d] * problem.strides[k][d];
+    }
+    block.n = std::min(width - index[0], end - begin);
+    block.rows = block.n < width || one_row ? 1 : std::min(problem.sizes[1] - index[1], (end - begin) / width);
+    loop(problem.params, block);
+    begin += block.n * block.rows;
+  }
+}
+
 void pointwise(const Pointwise& problem) {
   const PointwiseLoop loop = kernels().pointwise(problem);
   int64_t numel = 1;
   for (int d = 0; d < problem.ndim; ++d) numel *= problem.sizes[d];
-  at::parallel_for(0, numel, kGrain, [&](int64_t begin, int64_t end) {
-    char* data[Pointwise::kMaxOperands];
-    int64_t strides[Pointwise::kMaxOperands];
-    for (int k = 0; k < Pointwise::kMaxOperands; ++k) strides[k] = problem.strides[k][0];
-    // Row by row along the fastest dimension; the first and the last row may be parts.
-    while (begin < end) {
-      const int64_t column = begin % problem.sizes[0];
-      const int64_t n = std::min(problem.sizes[0] - column, end - begin);
-      for (int k = 0; k < Pointwise::kMaxOperands; ++k) {
-        if (problem.data[k] == nullptr) {
-          data[k] = nullptr;
-          continue;
-        }
-        int64_t offset = column * strides[k], rest = begin / problem.sizes[0];
-        for (int d = 1; d < problem.ndim; ++d) {
-          offset += rest % problem.sizes[d] * problem.strides[k][d];
-          rest /= problem.sizes[d];
-        }
-        data[k] = problem.data[k] + offset;
-      }
-      loop(problem.params, data, strides, n);
-      begin += n;
-    }
-  });
+  Block block;
+  block.stream =
+      worth_streaming(problem, problem.pass == Pass::kDoubleBackward ? 2 : 1, numel * c10::elementSize(problem.dtype));
+  at::parallel_for(0, numel, kGrain,
+                   [&](int64_t begin, int64_t end) { pointwise_range(problem, loop, block, begin, end); });
 }
 
 // Cuts units into one range per thread, so that sums depend on the number of threads alone, and calls

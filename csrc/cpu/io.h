@@ -24,6 +24,7 @@
 #include "csrc/math/prim.h"
 #endif
 
+#include "csrc/cpu/pair.h"
 #include "csrc/math/target.h"
 
 namespace actinium::cpu::CPU_CAPABILITY {
@@ -40,76 +41,221 @@ struct OpMath<double> {
 };
 template <class scalar_t>
 using opmath_t = typename OpMath<scalar_t>::type;
+template <class T>
+using lane_t = typename math::Prim<T>::Real;
 
 #if ACTINIUM_VECTORIZED
 
 template <class scalar_t>
 using compute_t = at::vec::Vectorized<opmath_t<scalar_t>>;
 template <class T>
-using lane_t = typename T::value_type;
-template <class T>
 constexpr int64_t kLanes = T::size();
 
-template <class T, class scalar_t>
-ACTINIUM_HD T load(const scalar_t* p) {
-  if constexpr (std::is_same_v<scalar_t, lane_t<T>>) {
-    return T::loadu(p);
-  } else {
+// The registers of an instruction set: floats, as many halves in half a register, and all of the memory of a Pair of
+// floats in halves, in one.
 #if defined(CPU_CAPABILITY_AVX512)
-    const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    __m512 wide;
-#else
-    const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    __m256 wide;
-#endif
-    if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) {
-      at::vec::cvtbf16_fp32(raw, wide);
-    } else {
-      at::vec::cvtfp16_fp32(raw, wide);
-    }
-    return wide;
-  }
+using Floats = __m512;
+using Halves = __m256i;
+using PairOfHalves = __m512i;
+ACTINIUM_HD Halves load_halves(const void* p) { return _mm256_loadu_si256(static_cast<const Halves*>(p)); }
+ACTINIUM_HD PairOfHalves load_pair(const void* p) { return _mm512_loadu_si512(p); }
+
+// kStream: past the caches, to an aligned address.
+template <bool kStream>
+ACTINIUM_HD void store_register(void* p, __m512i v) {
+  kStream ? _mm512_stream_si512(static_cast<__m512i*>(p), v) : _mm512_storeu_si512(p, v);
+}
+template <bool kStream>
+ACTINIUM_HD void store_register(void* p, __m256i v) {
+  kStream ? _mm256_stream_si256(static_cast<__m256i*>(p), v) : _mm256_storeu_si256(static_cast<__m256i*>(p), v);
+}
+ACTINIUM_HD __m512i bits_of(__m512 v) { return _mm512_castps_si512(v); }
+ACTINIUM_HD __m512i bits_of(__m512d v) { return _mm512_castpd_si512(v); }
+
+ACTINIUM_HD Floats from_bfloat16(Halves v) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
+}
+// Rounds to nearest even; the result stands in the upper half of every lane, the lower is undefined. A NaN stays one.
+ACTINIUM_HD __m512i round_to_bfloat16(Floats v) {
+  const __m512i bits = _mm512_castps_si512(v);
+  const __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
+  const __m512i half = _mm512_mask_blend_epi32(odd, _mm512_set1_epi32(0x7fff), _mm512_set1_epi32(0x8000));
+  return _mm512_mask_add_epi32(bits, _mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), bits, half);
+}
+ACTINIUM_HD Halves to_bfloat16(Floats v) { return _mm512_cvtepi32_epi16(_mm512_srli_epi32(round_to_bfloat16(v), 16)); }
+
+// In pairs, one vector holds the elements with even numbers and the other those with odd ones, which need no
+// instruction to be moved into place.
+ACTINIUM_HD Floats even_bfloat16(PairOfHalves v) { return _mm512_castsi512_ps(_mm512_slli_epi32(v, 16)); }
+ACTINIUM_HD Floats odd_bfloat16(PairOfHalves v) {
+  return _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32(0xffff0000)));
+}
+ACTINIUM_HD PairOfHalves to_bfloat16(Floats even, Floats odd) {
+  return _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(round_to_bfloat16(even), 16), round_to_bfloat16(odd));
 }
 
-template <class T, class scalar_t>
-ACTINIUM_HD void store(scalar_t* p, const T& value) {
-  if constexpr (std::is_same_v<scalar_t, lane_t<T>>) {
-    value.store(p);
-  } else {
-#if defined(CPU_CAPABILITY_AVX512)
-    __m256i* const to = reinterpret_cast<__m256i*>(p);
+ACTINIUM_HD Floats from_half(Halves v) { return _mm512_cvtph_ps(v); }
+ACTINIUM_HD Halves to_half(Floats v) { return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 #else
-    __m128i* const to = reinterpret_cast<__m128i*>(p);
-#endif
-    if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) {
-#if defined(CPU_CAPABILITY_AVX512)
-      _mm256_storeu_si256(to, at::vec::cvtfp32_bf16(value));
-#else
-      _mm_storeu_si128(to, at::vec::cvtfp32_bf16(value));
-#endif
-    } else {
-#if defined(CPU_CAPABILITY_AVX512)
-      _mm256_storeu_si256(to, at::vec::cvtfp32_fp16(value));
-#else
-      _mm_storeu_si128(to, at::vec::cvtfp32_fp16(value));
-#endif
-    }
-  }
+using Floats = __m256;
+using Halves = __m128i;
+using PairOfHalves = __m256i;
+ACTINIUM_HD Halves load_halves(const void* p) { return _mm_loadu_si128(static_cast<const Halves*>(p)); }
+ACTINIUM_HD PairOfHalves load_pair(const void* p) { return _mm256_loadu_si256(static_cast<const PairOfHalves*>(p)); }
+
+template <bool kStream>
+ACTINIUM_HD void store_register(void* p, __m256i v) {
+  kStream ? _mm256_stream_si256(static_cast<__m256i*>(p), v) : _mm256_storeu_si256(static_cast<__m256i*>(p), v);
+}
+template <bool kStream>
+ACTINIUM_HD void store_register(void* p, __m128i v) {
+  kStream ? _mm_stream_si128(static_cast<__m128i*>(p), v) : _mm_storeu_si128(static_cast<__m128i*>(p), v);
+}
+ACTINIUM_HD __m256i bits_of(__m256 v) { return _mm256_castps_si256(v); }
+ACTINIUM_HD __m256i bits_of(__m256d v) { return _mm256_castpd_si256(v); }
+
+ACTINIUM_HD Floats from_bfloat16(Halves v) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
+}
+ACTINIUM_HD __m256i round_to_bfloat16(Floats v) {
+  const __m256i bits = _mm256_castps_si256(v);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(rounded), v, _mm256_cmp_ps(v, v, _CMP_UNORD_Q)));
+}
+ACTINIUM_HD Halves to_bfloat16(Floats v) {
+  const __m256i upper = _mm256_srli_epi32(round_to_bfloat16(v), 16);
+  return _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
 }
 
+ACTINIUM_HD Floats even_bfloat16(PairOfHalves v) { return _mm256_castsi256_ps(_mm256_slli_epi32(v, 16)); }
+ACTINIUM_HD Floats odd_bfloat16(PairOfHalves v) {
+  return _mm256_castsi256_ps(_mm256_and_si256(v, _mm256_set1_epi32(0xffff0000)));
+}
+ACTINIUM_HD PairOfHalves to_bfloat16(Floats even, Floats odd) {
+  return _mm256_blend_epi16(_mm256_srli_epi32(round_to_bfloat16(even), 16), round_to_bfloat16(odd), 0xaa);
+}
+
+ACTINIUM_HD Floats from_half(Halves v) { return _mm256_cvtph_ps(v); }
+ACTINIUM_HD Halves to_half(Floats v) { return _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+#endif
+
+// A vector of elements that lie side by side.
 template <class T>
-ACTINIUM_HD T broadcast(lane_t<T> value) {
-  return T(value);
-}
+struct Memory {
+  template <class scalar_t>
+  static ACTINIUM_HD T load(const scalar_t* p) {
+    if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) {
+      return from_bfloat16(load_halves(p));
+    } else if constexpr (std::is_same_v<scalar_t, c10::Half>) {
+      return from_half(load_halves(p));
+    } else {
+      return T::loadu(p);
+    }
+  }
+  template <bool kStream = false, class scalar_t>
+  static ACTINIUM_HD void store(scalar_t* p, const T& value) {
+    if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) {
+      store_register<kStream>(p, to_bfloat16(value));
+    } else if constexpr (std::is_same_v<scalar_t, c10::Half>) {
+      store_register<kStream>(p, to_half(value));
+    } else {
+      store_register<kStream>(p, bits_of(value));
+    }
+  }
+};
 
 // The lanes' sum, in double.
 template <class T>
 ACTINIUM_HD double lane_sum(const T& value) {
-  lane_t<T> lanes[kLanes<T>];
-  value.store(lanes);
-  double sum = 0;
-  for (int64_t i = 0; i < kLanes<T>; ++i) sum += lanes[i];
-  return sum;
+  if constexpr (std::is_same_v<lane_t<T>, float>) {
+#if defined(CPU_CAPABILITY_AVX512)
+    return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(value)),
+                                              _mm512_cvtps_pd(_mm512_extractf32x8_ps(value, 1))));
+#else
+    return lane_sum<at::vec::Vectorized<double>>(_mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(value)),
+                                                               _mm256_cvtps_pd(_mm256_extractf128_ps(value, 1))));
+#endif
+  } else {
+    double lanes[kLanes<T>], sum = 0;
+    value.store(lanes);
+    for (int64_t i = 0; i < kLanes<T>; ++i) sum += lanes[i];
+    return sum;
+  }
+}
+
+// A vector of the numbers 0 to 255 from and to bytes.
+template <class T>
+ACTINIUM_HD T load_bytes(const uint8_t* p) {
+#if defined(CPU_CAPABILITY_AVX512)
+  if constexpr (kLanes<T> == 16) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  } else {
+    return _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+#else
+  if constexpr (kLanes<T> == 8) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  } else {
+    int32_t four;
+    std::memcpy(&four, p, sizeof(four));
+    return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four)));
+  }
+#endif
+}
+template <class T>
+ACTINIUM_HD void store_bytes(uint8_t* p, const T& value) {
+#if defined(CPU_CAPABILITY_AVX512)
+  if constexpr (kLanes<T> == 16) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(value)));
+  } else {
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm256_cvtepi32_epi8(_mm512_cvtpd_epi32(value)));
+  }
+#else
+  if constexpr (kLanes<T> == 8) {
+    const __m256i numbers = _mm256_cvtps_epi32(value);
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(numbers), _mm256_extracti128_si256(numbers, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+  } else {
+    const __m128i words = _mm_packus_epi32(_mm256_cvtpd_epi32(value), _mm_setzero_si128());
+    const int32_t four = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+    std::memcpy(p, &four, sizeof(four));
+  }
+#endif
+}
+
+// Lane i of the result is lane which[i] of the value.
+#if defined(CPU_CAPABILITY_AVX512)
+using Permutation = __m512i;
+ACTINIUM_HD at::vec::Vectorized<float> permute(const at::vec::Vectorized<float>& value, Permutation which) {
+  return _mm512_permutexvar_ps(which, value);
+}
+ACTINIUM_HD at::vec::Vectorized<double> permute(const at::vec::Vectorized<double>& value, Permutation which) {
+  return _mm512_permutexvar_pd(which, value);
+}
+#else
+using Permutation = __m256i;
+ACTINIUM_HD at::vec::Vectorized<float> permute(const at::vec::Vectorized<float>& value, Permutation which) {
+  return _mm256_permutevar8x32_ps(value, which);
+}
+ACTINIUM_HD at::vec::Vectorized<double> permute(const at::vec::Vectorized<double>& value, Permutation which) {
+  return _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(value), which));
+}
+#endif
+// which(lane) for every lane.
+template <class T, class F>
+ACTINIUM_HD Permutation permutation(F which) {
+  // In parts of 4 bytes on AVX2, which moves no larger ones.
+  constexpr bool kWide = sizeof(lane_t<T>) == 8 && sizeof(Floats) == 64;
+  constexpr int64_t kParts = kWide ? 1 : sizeof(lane_t<T>) / 4;
+  std::conditional_t<kWide, int64_t, int32_t> parts[kLanes<T> * kParts];
+  for (int64_t i = 0; i < kLanes<T>; ++i) {
+    for (int64_t part = 0; part < kParts; ++part) parts[i * kParts + part] = which(i) * kParts + part;
+  }
+  static_assert(sizeof(parts) == sizeof(Permutation));
+  Permutation result;
+  std::memcpy(&result, parts, sizeof(result));
+  return result;
 }
 
 #else
@@ -117,28 +263,138 @@ ACTINIUM_HD double lane_sum(const T& value) {
 template <class scalar_t>
 using compute_t = double;
 template <class T>
-using lane_t = T;
-template <class T>
 constexpr int64_t kLanes = 1;
 
-template <class T, class scalar_t>
-ACTINIUM_HD T load(const scalar_t* p) {
-  return static_cast<T>(*p);
-}
-template <class T, class scalar_t>
-ACTINIUM_HD void store(scalar_t* p, T value) {
-  *p = static_cast<scalar_t>(static_cast<opmath_t<scalar_t>>(value));
-}
 template <class T>
-ACTINIUM_HD T broadcast(double value) {
-  return value;
-}
+struct Memory {
+  template <class scalar_t>
+  static ACTINIUM_HD T load(const scalar_t* p) {
+    return static_cast<T>(*p);
+  }
+  template <bool kStream = false, class scalar_t>
+  static ACTINIUM_HD void store(scalar_t* p, T value) {
+    *p = static_cast<scalar_t>(static_cast<opmath_t<scalar_t>>(value));
+  }
+};
 template <class T>
 ACTINIUM_HD double lane_sum(T value) {
   return value;
 }
+template <class T>
+ACTINIUM_HD T load_bytes(const uint8_t* p) {
+  return *p;
+}
+template <class T>
+ACTINIUM_HD void store_bytes(uint8_t* p, T value) {
+  *p = static_cast<uint8_t>(value);
+}
+// One lane stays where it is.
+struct Permutation {};
+template <class T, class F>
+ACTINIUM_HD Permutation permutation(F) {
+  return {};
+}
+ACTINIUM_HD double permute(double value, Permutation) { return value; }
 
 #endif
+
+// Two vectors side by side, where there are vectors.
+template <class scalar_t>
+using pair_t = std::conditional_t<ACTINIUM_VECTORIZED, math::Pair<compute_t<scalar_t>>, compute_t<scalar_t>>;
+
+template <class T>
+constexpr int64_t kLanes<math::Pair<T>> = 2 * kLanes<T>;
+
+template <class T>
+struct Memory<math::Pair<T>> {
+  template <class scalar_t>
+  static constexpr bool kEvenAndOdd =
+      ACTINIUM_VECTORIZED&& std::is_same_v<scalar_t, c10::BFloat16>&& std::is_same_v<T, compute_t<scalar_t>>;
+
+  template <class scalar_t>
+  static ACTINIUM_HD math::Pair<T> load(const scalar_t* p) {
+#if ACTINIUM_VECTORIZED
+    if constexpr (kEvenAndOdd<scalar_t>) {
+      const PairOfHalves both = load_pair(p);
+      return {even_bfloat16(both), odd_bfloat16(both)};
+    }
+#endif
+    if constexpr (!kEvenAndOdd<scalar_t>) return {Memory<T>::load(p), Memory<T>::load(p + kLanes<T>)};
+  }
+  template <bool kStream = false, class scalar_t>
+  static ACTINIUM_HD void store(scalar_t* p, const math::Pair<T>& value) {
+#if ACTINIUM_VECTORIZED
+    if constexpr (kEvenAndOdd<scalar_t>) return store_register<kStream>(p, to_bfloat16(value.a, value.b));
+#endif
+    if constexpr (!kEvenAndOdd<scalar_t>) {
+      Memory<T>::template store<kStream>(p, value.a);
+      Memory<T>::template store<kStream>(p + kLanes<T>, value.b);
+    }
+  }
+};
+
+template <class T, class scalar_t>
+ACTINIUM_HD T load(const scalar_t* p) {
+  return Memory<T>::load(p);
+}
+template <bool kStream = false, class T, class scalar_t>
+ACTINIUM_HD void store(scalar_t* p, const T& value) {
+  Memory<T>::template store<kStream>(p, value);
+}
+// Makes streamed stores visible to other threads.
+ACTINIUM_HD void end_of_stream() {
+#if ACTINIUM_VECTORIZED
+  _mm_sfence();
+#endif
+}
+
+template <class T>
+ACTINIUM_HD T broadcast(lane_t<T> value) {
+  return T(value);
+}
+
+template <class T>
+ACTINIUM_HD double lane_sum(const math::Pair<T>& value) {
+  return lane_sum(value.a) + lane_sum(value.b);
+}
+
+// A vector beside elements of scalar_t, from one number for each of them in their order, and back.
+template <class scalar_t, class T>
+struct Numbers {
+  static ACTINIUM_HD T load(const lane_t<T>* p) { return Memory<T>::load(p); }
+  static ACTINIUM_HD void store(lane_t<T>* p, const T& value) { Memory<T>::store(p, value); }
+};
+template <class scalar_t, class T>
+struct Numbers<scalar_t, math::Pair<T>> {
+  using W = math::Pair<T>;
+  static constexpr int64_t kHalf = kLanes<T>;
+
+  static ACTINIUM_HD W load(const lane_t<T>* p) {
+    if constexpr (!Memory<W>::template kEvenAndOdd<scalar_t>) return Memory<W>::load(p);
+    lane_t<T> even[kHalf], odd[kHalf];
+    for (int64_t i = 0; i < kHalf; ++i) even[i] = p[2 * i], odd[i] = p[2 * i + 1];
+    return {Memory<T>::load(even), Memory<T>::load(odd)};
+  }
+  static ACTINIUM_HD void store(lane_t<T>* p, const W& value) {
+    if constexpr (!Memory<W>::template kEvenAndOdd<scalar_t>) return Memory<W>::store(p, value);
+    lane_t<T> even[kHalf], odd[kHalf];
+    Memory<T>::store(even, value.a);
+    Memory<T>::store(odd, value.b);
+    for (int64_t i = 0; i < kHalf; ++i) p[2 * i] = even[i], p[2 * i + 1] = odd[i];
+  }
+};
+// number(i) for element i.
+template <class scalar_t, class T, class F>
+ACTINIUM_HD T numbers(F number) {
+  lane_t<T> lanes[kLanes<T>];
+  for (int64_t i = 0; i < kLanes<T>; ++i) lanes[i] = static_cast<lane_t<T>>(number(i));
+  return Numbers<scalar_t, T>::load(lanes);
+}
+// Which lanes belong to the first n elements.
+template <class scalar_t, class T>
+ACTINIUM_HD typename math::Prim<T>::Mask first(int64_t n) {
+  return math::Prim<T>::gt(numbers<scalar_t, T>([&](int64_t i) { return i < n; }), broadcast<T>(0));
+}
 
 // The first n of a vector, `stride` bytes apart; the other lanes hold zeros.
 template <class T, class scalar_t>
@@ -147,20 +403,24 @@ ACTINIUM_HD T load_some(const char* p, int64_t stride, int64_t n) {
   for (int64_t i = 0; i < n; ++i) std::memcpy(&lanes[i], p + i * stride, sizeof(scalar_t));
   return load<T>(lanes);
 }
-template <class T, class scalar_t>
-ACTINIUM_HD T load_some(const scalar_t* p, int64_t n) {
-  return load_some<T, scalar_t>(reinterpret_cast<const char*>(p), sizeof(scalar_t), n);
-}
-
 template <class scalar_t, class T>
 ACTINIUM_HD void store_some(char* p, int64_t stride, int64_t n, const T& value) {
   scalar_t lanes[kLanes<T>];
   store(lanes, value);
   for (int64_t i = 0; i < n; ++i) std::memcpy(p + i * stride, &lanes[i], sizeof(scalar_t));
 }
+// The same side by side.
+template <class T, class scalar_t>
+ACTINIUM_HD T load_some(const scalar_t* p, int64_t n) {
+  scalar_t lanes[kLanes<T>] = {};
+  std::memcpy(lanes, p, n * sizeof(scalar_t));
+  return load<T>(lanes);
+}
 template <class T, class scalar_t>
 ACTINIUM_HD void store_some(scalar_t* p, int64_t n, const T& value) {
-  store_some<scalar_t>(reinterpret_cast<char*>(p), sizeof(scalar_t), n, value);
+  scalar_t lanes[kLanes<T>];
+  store(lanes, value);
+  std::memcpy(p, lanes, n * sizeof(scalar_t));
 }
 
 // A template over the dtypes becomes a table look-up: calls f with a value of the C++ type.

@@ -11,31 +11,71 @@
 
 namespace actinium::cpu {
 
-// n elements at data[k] + i * strides[k], outputs first; data[k] of an output may be null.
-using PointwiseLoop = void (*)(const double* params, char* const* data, const int64_t* strides, int64_t n);
+// Rows of elements at data[k] + i * strides[k] + row * row_strides[k], outputs first; data[k] of an output may be null.
+struct Block {
+  char* data[Pointwise::kMaxOperands];
+  int64_t strides[Pointwise::kMaxOperands], row_strides[Pointwise::kMaxOperands];
+  int64_t n, rows;
+  bool stream;  // past the caches: outputs that are no inputs and have no room there
+};
+using PointwiseLoop = void (*)(const double* params, const Block& block);
 
-// Channelwise problems are cut into units, small enough to stay in the first-level cache and to bound the length of a
-// sum in opmath, after which it goes on in double. Channel last (inner == 1): a tile of rows x channels. Otherwise: a
-// piece of one row of `inner` elements.
+// Channelwise problems are cut into units: work for one thread that bounds the length of a sum in opmath, after which
+// it goes on in double. There are two ways to go through the memory of [outer, channels, inner].
+//
+// Pieces of a channel: stretches of `inner`, for which the channel's parameters are the same.
+//
+// Columns: where inner is short, memory is seen as rows of `width` elements, a multiple of channels * inner, so that a
+// column is of one channel. A unit is a tile; it goes from row to row with one set of parameters for each of its
+// columns. The last row may be short. Units that follow each other lie below each other.
 struct ChannelUnits {
+  static constexpr int64_t kPiece = 4096;
   static constexpr int64_t kRows = 64;
-  static constexpr int64_t kColumns = 1024;
-  static constexpr int64_t kPiece = 2048;
+  static constexpr int64_t kColumns = 512;
 
-  ChannelUnits(int64_t outer_, int64_t channels_, int64_t inner_)
-      : outer(outer_), channels(channels_), inner(inner_), last(inner_ == 1) {
-    across = last ? ceil_div(channels, kColumns) : ceil_div(inner, kPiece);
-    count = (last ? ceil_div(outer, kRows) : outer * channels) * across;
-    elements = last ? kRows * std::min(channels, kColumns) : std::min(inner, kPiece);
+  ChannelUnits(int64_t outer, int64_t channels_, int64_t inner_)
+      : channels(channels_), inner(inner_), numel(outer * channels * inner) {
+    // In vectors for a channel and row, with two for the set-up of its parameters.
+    const double vectors = static_cast<double>(inner) / 16;
+    const double by_pieces = 2.5 + static_cast<double>(ceil_div(inner, 16));
+    const double by_columns = 1.1 * vectors * (1 + 2.0 / static_cast<double>(std::min(outer, kRows)));
+    columns = by_columns < by_pieces;
+    if (columns) {
+      // Rows together make up whole vectors, where there are enough of them.
+      width = channels * inner;
+      int64_t together = 32;
+      while (together > 1 && (width * together / 2 % 32 == 0 || outer < 8 * together)) together /= 2;
+      width *= together;
+      down = ceil_div(ceil_div(numel, width), kRows);
+      across = ceil_div(width, kColumns);
+      count = down * across;
+      elements = std::min(numel, kRows * std::min(width, kColumns));
+    } else {
+      across = ceil_div(inner, kPiece);
+      count = outer * channels * across;
+      elements = std::min(inner, kPiece);
+    }
   }
 
   static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+  // The channel of each of n columns.
+  void channels_of(int64_t column, int64_t n, int64_t* to) const {
+    int64_t channel = column / inner % channels, left = inner - column % inner;
+    for (int64_t i = 0; i < n; ++i) {
+      to[i] = channel;
+      if (--left == 0) {
+        left = inner;
+        channel = channel + 1 == channels ? 0 : channel + 1;
+      }
+    }
+  }
 
-  int64_t outer, channels, inner;
-  bool last;         // channels are the fastest dimension
-  int64_t across;    // units beside each other within a row of tiles, or within a row of inner elements
-  int64_t count;     // of all units
-  int64_t elements;  // in a unit, about
+  int64_t channels, inner, numel;
+  bool columns;
+  int64_t width = 0, down = 0;  // of columns: elements in a row, tiles below each other
+  int64_t across;               // tiles beside each other, or pieces of a channel
+  int64_t count;                // of all units
+  int64_t elements;             // in a unit, about
 };
 
 // Units [begin, end); adds to sums[formula's sums][channels] unless it is null.

@@ -10,10 +10,14 @@ inline namespace ACTINIUM_TARGET {
 // The two differ in what a mask is. The names of intrinsics are put together from mm (_mm256, _mm512), ps or pd, the
 // integer vector si of the same size, and its lanes epi.
 #if defined(CPU_CAPABILITY_AVX512)
-#define ACTINIUM_VEC_GT(mm, ps) mm##_cmp_##ps##_mask
+#define ACTINIUM_VEC_COMPARE(mm, ps) mm##_cmp_##ps##_mask
+#define ACTINIUM_VEC_BEATS(mm, ps, a, b) \
+  mm##_mask_cmp_##ps##_mask(mm##_cmp_##ps##_mask(b, b, _CMP_ORD_Q), a, b, _CMP_NLE_UQ)
 #define ACTINIUM_VEC_SELECT(mm, ps, m, yes, no) mm##_mask_blend_##ps(m, no, yes)
 #elif defined(CPU_CAPABILITY_AVX2)
-#define ACTINIUM_VEC_GT(mm, ps) mm##_cmp_##ps
+#define ACTINIUM_VEC_COMPARE(mm, ps) mm##_cmp_##ps
+#define ACTINIUM_VEC_BEATS(mm, ps, a, b) \
+  mm##_and_##ps(mm##_cmp_##ps(b, b, _CMP_ORD_Q), mm##_cmp_##ps(a, b, _CMP_NLE_UQ))
 #define ACTINIUM_VEC_SELECT(mm, ps, m, yes, no) mm##_blendv_##ps(no, yes, m)
 #else
 #error "vec_prim.h is for units compiled for AVX2 or AVX-512"
@@ -34,7 +38,9 @@ inline namespace ACTINIUM_TARGET {
     static ACTINIUM_HD T abs(T a) { return mm##_andnot_##ps(sign_bit(), a); }                            \
     static ACTINIUM_HD T flip(T a, T s) { return mm##_xor_##ps(a, mm##_and_##ps(s, sign_bit())); }       \
     static ACTINIUM_HD T with_sign(T y, T x) { return mm##_or_##ps(y, mm##_and_##ps(x, sign_bit())); }   \
-    static ACTINIUM_HD Mask gt(T a, T b) { return ACTINIUM_VEC_GT(mm, ps)(a, b, _CMP_GT_OQ); }           \
+    static ACTINIUM_HD Mask gt(T a, T b) { return ACTINIUM_VEC_COMPARE(mm, ps)(a, b, _CMP_GT_OQ); }      \
+    static ACTINIUM_HD Mask eq(T a, T b) { return ACTINIUM_VEC_COMPARE(mm, ps)(a, b, _CMP_EQ_OQ); }      \
+    static ACTINIUM_HD Mask beats(T a, T b) { return ACTINIUM_VEC_BEATS(mm, ps, a, b); }                 \
     static ACTINIUM_HD T select(Mask m, T yes, T no) { return ACTINIUM_VEC_SELECT(mm, ps, m, yes, no); } \
     static ACTINIUM_HD T exp2i(T u) {                                                                    \
       return mm##_cast##si##_##ps(mm##_slli_##epi(mm##_cast##ps##_##si(u), Format<Real>::kMantissa));    \
@@ -55,7 +61,8 @@ ACTINIUM_VEC_PRIM(double, __m256d, _mm256, pd, si256, epi64)
 
 #undef ACTINIUM_VEC_PRIM
 #undef ACTINIUM_VEC_SELECT
-#undef ACTINIUM_VEC_GT
+#undef ACTINIUM_VEC_BEATS
+#undef ACTINIUM_VEC_COMPARE
 
 }  // namespace ACTINIUM_TARGET
 }  // namespace actinium::math

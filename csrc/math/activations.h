@@ -25,6 +25,23 @@
   _(DiceDoubleBackward)
 
 namespace actinium::math {
+inline namespace ACTINIUM_TARGET {
+
+// Calls f(Formula<Activation>) with the formula that is the fastest for these parameters.
+template <template <class> class Activation>
+struct Formula {
+  template <class T>
+  using type = Activation<T>;
+};
+template <template <class> class Activation, class F>
+auto with_formula(const double* params, F f) {
+  if constexpr (std::is_same_v<Activation<float>, Swish<float>>) {
+    if (params[0] == 1) return f(Formula<Silu>());
+  }
+  return f(Formula<Activation>());
+}
+
+}  // namespace ACTINIUM_TARGET
 
 // Position of a formula in its list, as Pointwise::activation and Channelwise::formula carry it.
 enum class Activation : int {

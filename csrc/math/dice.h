@@ -35,13 +35,19 @@ struct DiceGate {
     T q;     // p n
   };
   ACTINIUM_HD Element operator()(T in) const {
-    const T x = P::max(T(-F::kMax), P::min(T(F::kMax), in));
-    const T z = P::max(T(-F::kMax), P::min(T(F::kMax), (x - mean) * r));
-    const T e = exp(P::neg(P::min(T(F::kTail), P::abs(z))), F::kLift).value() * T(F::kDown);
+    const T x = finite(in);
+    const T z = finite((x - mean) * r);
+    const T e = decay(z);
     const T large = T(1) / (T(1) + e);
     const T small = e * large;
     const auto positive = P::gt(z, T(0));
     return {x, z, P::select(positive, large, small), P::select(positive, small, large), large * small};
+  }
+
+  static ACTINIUM_HD T finite(T v) { return P::max(T(-F::kMax), P::min(T(F::kMax), v)); }
+  // exp(-|z|)
+  static ACTINIUM_HD T decay(T z) {
+    return exp(P::max(T(-F::kTail), P::with_sign(z, T(-0.0))), F::kLift).value() * T(F::kDown);
   }
 
   T alpha, one_minus_alpha, mean, r;
@@ -55,10 +61,13 @@ struct DiceForward {
   ACTINIUM_HD DiceForward(const T* params, double eps) : gate(params, eps) {}
   ACTINIUM_HD void operator()(const T* in, T* out, T* /*sums*/) const {
     using P = Prim<T>;
-    const auto v = gate(in[0]);
+    const T x = in[0], z = (x - gate.mean) * gate.r;
+    const T e = gate.decay(z);
+    const auto positive = P::gt(z, T(0));
     // x, or alpha x, and what the gate that is nearly closed lets through
-    out[0] = P::select(P::gt(v.z, T(0)), P::fnma(gate.one_minus_alpha, v.x * v.n, in[0]),
-                       P::fma(gate.one_minus_alpha, v.x * v.p, gate.alpha * P::max(gate.lowest, in[0])));
+    const T open = P::select(positive, x, gate.alpha * P::max(gate.lowest, x));
+    const T share = P::select(positive, P::neg(gate.one_minus_alpha), gate.one_minus_alpha);
+    out[0] = P::fma(share, gate.finite(x) * (e / (T(1) + e)), open);
   }
   DiceGate<T> gate;
 };

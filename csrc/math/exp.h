@@ -3,8 +3,9 @@
 //
 // The two factors are kept apart: where a result falls below the normal numbers, 2^n has to be the last thing that it
 // is multiplied with, and where 1 is added or subtracted, p is worth more than 1 + p. ln2 is taken in two parts, the
-// first with so few digits that n times it is exact. The polynomial is r + r^2 q(r), minimax with the weight of exp's
-// relative error; it is 2^-27.2 from exp in float (q of degree 4) and 2^-55.9 in double (degree 9).
+// first with so few digits that n times it is exact. The polynomial is r + r^2 q(r), minimax with the weight of expm1's
+// relative error. With q of degree 4 in float and 9 in double, it is 2^-26.1 and 2^-55.6 from expm1, and 1 + p is
+// 2^-27.4 and 2^-56.9 from exp. scripts/coefficients makes these numbers.
 #include "csrc/math/prim.h"
 
 namespace actinium::math {
@@ -29,7 +30,8 @@ struct ExpTable<float> {
   static constexpr float kLn2Hi = 0x1.62ep-1f, kLn2Lo = 0x1.0bfbe8p-15f;
   template <class T>
   static ACTINIUM_HD T expm1(T r) {
-    return Prim<T>::fma(r * r, horner(r, 0.5f, 0x1.5554b2p-3f, 0x1.55548ap-5f, 0x1.12267ap-7f, 0x1.6d968ap-10f), r);
+    return Prim<T>::fma(r * r,
+                        horner(r, 0x1.fffffep-2f, 0x1.5554b4p-3f, 0x1.5556f8p-5f, 0x1.12252ep-7f, 0x1.6b95ccp-10f), r);
   }
 };
 
@@ -39,12 +41,11 @@ struct ExpTable<double> {
   static constexpr double kLn2Hi = 0x1.62e42fefa3p-1, kLn2Lo = 0x1.3de6af278ece6p-42;
   template <class T>
   static ACTINIUM_HD T expm1(T r) {
-    return Prim<T>::fma(
-        r * r,
-        horner(r, 0x1.0000000000004p-1, 0x1.555555555555cp-3, 0x1.55555555524ffp-5, 0x1.111111110e8d9p-7,
-               0x1.6c16c17e6743cp-10, 0x1.a01a01b539cb4p-13, 0x1.a019a88ec4cb8p-16, 0x1.71ddeb48e971ap-19,
-               0x1.28a0ed7d6cd6dp-22, 0x1.af74d472f6783p-26),
-        r);
+    return Prim<T>::fma(r * r,
+                        horner(r, 0x1.0000000000005p-1, 0x1.555555555554fp-3, 0x1.5555555552271p-5,
+                               0x1.1111111114d23p-7, 0x1.6c16c17ec6e9p-10, 0x1.a01a018744798p-13, 0x1.a019a7d49e19ep-16,
+                               0x1.71de663086ceap-19, 0x1.28a16d982c6f6p-22, 0x1.ae9944e951e23p-26),
+                        r);
   }
 };
 

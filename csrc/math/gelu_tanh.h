@@ -20,7 +20,8 @@
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {
 
-// exp(-k t) as ExpTable has it for exp(t).
+// exp(-k t) as ExpTable has it for exp(t); the linear coefficient is in two parts. scripts/coefficients makes these
+// numbers.
 template <class Real>
 struct GeluTanhTable;
 
@@ -34,8 +35,8 @@ struct GeluTanhTable<float> {
   template <class T>
   static ACTINIUM_HD T expm1(T r) {
     return Prim<T>::fma(r, T(-0x1.2444f2p-4f),
-                        r * horner(r, -0x1.49b16ap-29f, 0x1.4dad5cp-9f, -0x1.fbee86p-15f, 0x1.21f24ep-20f,
-                                   -0x1.09df9ep-26f, 0x1.94c84cp-33f));
+                        r * horner(r, -0x1.49b16ap-29f, 0x1.4dad5cp-9f, -0x1.fbee8ep-15f, 0x1.21f364p-20f,
+                                   -0x1.09dccp-26f, 0x1.9354ecp-33f));
   }
 };
 
@@ -50,9 +51,9 @@ struct GeluTanhTable<double> {
   static ACTINIUM_HD T expm1(T r) {
     return Prim<T>::fma(
         r, T(-0x1.2444f2a4d8b4bp-4),
-        r * horner(r, 0x1.6c843a29d1c7p-61, 0x1.4dad5c19dbebcp-9, -0x1.fbef79d39b10cp-15, 0x1.21f2fa00943f3p-20,
-                   -0x1.08d296d12ba63p-26, 0x1.931f5eb49edf1p-33, -0x1.06fdea8aa5074p-39, 0x1.2c4033e986dc2p-46,
-                   -0x1.30b3a469fc4bcp-53, 0x1.16fcf9d11c705p-60, -0x1.cf4a3c9f3b297p-68));
+        r * horner(r, 0x1.6c843a29d1c7p-61, 0x1.4dad5c19dbebcp-9, -0x1.fbef79d39b0dap-15, 0x1.21f2fa0094308p-20,
+                   -0x1.08d296d135b7ep-26, 0x1.931f5eb4dd10bp-33, -0x1.06fdea621abffp-39, 0x1.2c4033863047bp-46,
+                   -0x1.30b425e1e9103p-53, 0x1.16fd64ad2ebccp-60, -0x1.ce2c332eab73bp-68));
   }
 };
 
@@ -99,7 +100,7 @@ struct GeluTanh {
   // v = A x + B x^3; the table's A has few digits, so that A - v' is exact
   static constexpr Real kA = Real(1.5957691216057307117597842397375L);
   static constexpr Real kALo = Real(1.5957691216057307 - double(kA));
-  static constexpr Real kB = Real(0.071354816272600248776388752176863L);
+  static constexpr Real kB = Real(0.071354816272600248776338752279864L);
 
   // exp(-v(x)), lifted
   static ACTINIUM_HD Exp<T> exp_minus_v(T x, Real lift) {

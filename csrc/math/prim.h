@@ -94,6 +94,9 @@ struct ScalarPrim {
   static ACTINIUM_HD R with_sign(R y, R x) { return value(bits(y) | (bits(x) & sign_bit())); }
 
   static ACTINIUM_HD Mask gt(R a, R b) { return a > b; }
+  static ACTINIUM_HD Mask eq(R a, R b) { return a == b; }
+  // Whether a takes the place of the maximum b: it is larger, or the first that is not a number.
+  static ACTINIUM_HD Mask beats(R a, R b) { return !(a <= b) && b == b; }
   static ACTINIUM_HD R select(Mask m, R yes, R no) { return m ? yes : no; }
 
   // 2^i for the integer i + bias in the lowest bits of u, as adding Format::kRound + bias leaves it.

@@ -7,7 +7,7 @@
 //
 // Worst case in float32, over every x in +-[2^-30, 2^9]; tests/cpp/math enforces 2 ULP for f, and for f' and f'' 4 ULP
 // or, where |x| <= 8, 2^-23:
-//   f          1.875 ULP  at -0x1.32b8ccp-3: got -0x1.f4cf38p-3, want -0x1.f4cf3bbfc1e72p-3
+//   f          1.839 ULP  at -0x1.35a4eap-3: got -0x1.f93abcp-3, want -0x1.f93abfad98384p-3
 //   f', f''    1.842 ULP  at -0x1.dade72p+4: got 0x1.fe8556p-43, want 0x1.fe8559af29fa7p-43
 #include <array>
 

@@ -24,14 +24,15 @@
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {
 
-template <class T>
-struct Swish {
+// kUnit: beta is 1. The bits are the same, by fewer operations.
+template <class T, bool kUnit>
+struct SwishFormula {
   static constexpr const char* kName = "swish";
   static constexpr std::array<Parameter, 1> kParams{{{"beta", 1.0}}};
 
-  explicit ACTINIUM_HD Swish(const double* params) : Swish(T(static_cast<Real>(params[0]))) {}
+  explicit ACTINIUM_HD SwishFormula(const double* params) : SwishFormula(T(static_cast<Real>(params[0]))) {}
 
-  explicit ACTINIUM_HD Swish(T beta) : beta_(P::max(T(-kHuge), P::min(T(kHuge), beta))) {
+  explicit ACTINIUM_HD SwishFormula(T beta) : beta_(P::max(T(-kHuge), P::min(T(kHuge), beta))) {
     // bounds of |beta x| become bounds of x
     minus_ = P::neg(P::abs(beta_));
     per_ln2_ = minus_ * T(ExpTable<Real>::kPerLn2);
@@ -50,6 +51,11 @@ struct Swish {
   }
 
   ACTINIUM_HD T f(T x) const {
+    if constexpr (kUnit) {
+      const T low = P::max(T(-kLow), x);
+      const T gated = gate(low, exp(P::neg(P::min(T(kHigh), low)), -F::kLift), T(F::kDown)) * T(F::kDown);
+      return P::select(P::gt(low, T(kHigh)), x, gated);
+    }
     const T y = P::flip(x, beta_);
     const T low = P::select(P::gt(low_, y), T(-0.0), y);
     const T gated = gate(low, exp_of_product(P::min(high_, low), minus_, per_ln2_, round_), one_) * back_;
@@ -58,13 +64,15 @@ struct Swish {
 
   ACTINIUM_HD T df(T x) const {
     const T a = P::min(tail_, P::abs(x));
-    const T g = gate_slope(decay(a), P::neg(a * minus_));
-    return P::select(P::gt(P::flip(x, beta_), T(0)), T(1) - g, g);
+    const T g = gate_slope(decay(a), steps(a));
+    return P::select(P::gt(kUnit ? x : P::flip(x, beta_), T(0)), T(1) - g, g);
   }
 
   ACTINIUM_HD T d2f(T x) const {
     const T a = P::min(tail_, P::abs(x));
-    const T y = P::neg(a * minus_);
+    const T y = steps(a);
+    if constexpr (kUnit)
+      return P::select(P::gt(P::abs(x), tail_), T(0), gate_curve(decay(a), y, T(2), T(0)) * T(F::kDown));
     const T curve = gate_curve(decay(a), y, T(2), P::fma_exact(a, minus_, y)) * curve_ * curve_back_;
     return P::select(P::gt(P::abs(x), tail_), T(0), curve);
   }
@@ -101,13 +109,23 @@ struct Swish {
   static constexpr Real kTail = kSingle ? Real(131) : Real(1063);
 
   // exp(-|beta| a), lifted
-  ACTINIUM_HD Exp<T> decay(T a) const { return exp_of_product(a, minus_, per_ln2_, T(exp_round(F::kLift))); }
+  ACTINIUM_HD Exp<T> decay(T a) const {
+    if constexpr (kUnit) return exp(P::neg(a), F::kLift);
+    return exp_of_product(a, minus_, per_ln2_, T(exp_round(F::kLift)));
+  }
+  // |beta| a
+  ACTINIUM_HD T steps(T a) const { return kUnit ? a : P::neg(a * minus_); }
 
   T beta_, minus_, per_ln2_;  // minus_ = -|beta|
   T low_, high_, tail_;       // where f becomes 0, where it becomes x, where the derivatives become 0
   T one_, round_, back_;      // 1, lifted; what rounds and lifts; the way back, with the sign of beta
   T curve_, curve_back_;
 };
+
+template <class T>
+using Swish = SwishFormula<T, false>;
+template <class T>
+using Silu = SwishFormula<T, true>;
 
 // in: x; params: beta
 template <class T>

@@ -10,21 +10,19 @@ namespace {
 // At least one, for arrays of what a formula may have none of.
 constexpr int at_least_one(int n) { return n > 0 ? n : 1; }
 
-// Takes units apart into columns of vectors (channels last) or pieces of a row.
+// Calls body.tile(first column, columns, first row, rows) or body.piece(channel, first element, elements) for each
+// unit.
 template <class Body>
-void for_units(const Body& body, const ChannelUnits& units, int64_t begin, int64_t end) {
+void for_units(Body& body, const ChannelUnits& units, int64_t begin, int64_t end) {
   for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t down = unit / units.across, across = unit % units.across;
-    if (units.last) {
-      const int64_t row = down * units.kRows, row_end = std::min(row + units.kRows, units.outer);
-      int64_t channel = across * units.kColumns;
-      const int64_t channel_end = std::min(channel + units.kColumns, units.channels);
-      for (; channel + Body::kStep <= channel_end; channel += Body::kStep) {
-        body.template column<false>(channel, Body::kStep, row, row_end);
+    if (units.columns) {
+      const int64_t column = unit / units.down * units.kColumns, row = unit % units.down * units.kRows;
+      const int64_t rows = ChannelUnits::ceil_div(units.numel - column, units.width);  // with this column
+      if (row < rows) {
+        body.tile(column, std::min(units.kColumns, units.width - column), row, std::min(units.kRows, rows - row));
       }
-      if (channel < channel_end) body.template column<true>(channel, channel_end - channel, row, row_end);
     } else {
-      const int64_t from = across * units.kPiece;
+      const int64_t down = unit / units.across, from = unit % units.across * units.kPiece;
       body.piece(down % units.channels, down * units.inner + from, std::min(units.kPiece, units.inner - from));
     }
   }
@@ -32,86 +30,143 @@ void for_units(const Body& body, const ChannelUnits& units, int64_t begin, int64
 
 // kWrite and kSum say at compile time what is wanted, so that the work for the rest is not done.
 template <template <class> class Formula, class scalar_t, bool kWrite, bool kSum>
-struct Channels {
-  using T = compute_t<scalar_t>;
-  using F = Formula<T>;
+class Channels {
+  using W = pair_t<scalar_t>;
+  using P = math::Prim<W>;
+  using F = Formula<W>;
   using param_t = opmath_t<scalar_t>;
-  static constexpr int64_t kStep = kLanes<T>;
+  static constexpr int64_t kStep = kLanes<W>;
   static constexpr int kSums = kSum ? F::kSums : 0;
+  static constexpr int64_t kBlock = 4;
 
-  const Channelwise& problem;
-  double* sums;
+ public:
+  Channels(const Channelwise& problem_, const ChannelUnits& units_, double* sums_)
+      : problem(problem_), units(units_), sums(sums_) {}
+
+  void tile(int64_t column, int64_t columns, int64_t row, int64_t rows) {
+    const int64_t steps = ChannelUnits::ceil_div(columns, kStep);
+    if (column != column_) {
+      column_ = column;
+      units.channels_of(column, columns, channels_);
+      // Lanes past the end belong to no one.
+      std::fill(channels_ + columns, channels_ + steps * kStep, channels_[columns - 1]);
+      for (int64_t i = 0; i < steps; ++i) {
+        new (formulas() + i) F(formula([&](int64_t lane) { return channels_[i * kStep + lane]; }));
+      }
+    }
+    Totals totals[kSum ? kMaxSteps : 1];
+    // Some rows at a time, so that formulas and totals stay in registers for a while.
+    const bool short_row = (row + rows) * units.width - units.width + column + columns > units.numel;
+    const int64_t whole = row + rows - short_row;
+    for (int64_t first = row; first < whole; first += kBlock) {
+      const int64_t last = std::min(first + kBlock, whole);
+      for (int64_t i = 0; i < steps; ++i) {
+        const int64_t n = std::min(kStep, columns - i * kStep);
+        Totals& total = totals[kSum ? i : 0];
+        if (n == kStep) {
+          down<false>(formulas()[i], first * units.width + column + i * kStep, n, last - first, total);
+        } else {
+          part_down(formulas()[i], first * units.width + column + i * kStep, n, last - first, total);
+        }
+      }
+    }
+    if (short_row) {
+      const int64_t at = whole * units.width + column;
+      for (int64_t i = 0; at + i * kStep < units.numel; ++i) {
+        const int64_t n = std::min(kStep, units.numel - at - i * kStep);
+        part_down(formulas()[i], at + i * kStep, n, 1, totals[kSum ? i : 0]);
+      }
+    }
+    for (int k = 0; k < kSums; ++k) {
+      for (int64_t i = 0; i < steps; ++i) {
+        lane_t<W> lanes[kStep];
+        Numbers<scalar_t, W>::store(lanes, totals[i].terms[k]);
+        const int64_t n = std::min(kStep, columns - i * kStep);
+        for (int64_t l = 0; l < n; ++l) sums[k * units.channels + channels_[i * kStep + l]] += lanes[l];
+      }
+    }
+  }
+
+  void piece(int64_t channel, int64_t at, int64_t n) {
+    const F same = formula([&](int64_t) { return channel; });
+    Totals totals;
+    int64_t i = 0;
+    for (; i + kStep <= n; i += kStep) step<false>(same, at + i, kStep, totals);
+    if (i < n) part_down(same, at + i, n - i, 1, totals);
+    for (int k = 0; k < kSums; ++k) sums[k * units.channels + channel] += lane_sum(totals.terms[k]);
+  }
+
+ private:
+  struct Totals {
+    W terms[at_least_one(kSums)];
+    ACTINIUM_HD Totals() {
+      for (W& term : terms) term = broadcast<W>(0);
+    }
+  };
 
   ACTINIUM_HD const scalar_t* input(int k) const { return static_cast<const scalar_t*>(problem.inputs[k]); }
   ACTINIUM_HD scalar_t* output(int k) const { return static_cast<scalar_t*>(problem.outputs[k]); }
-  ACTINIUM_HD const param_t* param(int k) const { return static_cast<const param_t*>(problem.params[k]); }
+
+  // With the parameters of channel_of(lane) in each lane.
+  template <class ChannelOf>
+  F formula(ChannelOf channel_of) const {
+    W params[at_least_one(F::kParams)];
+    for (int k = 0; k < F::kParams; ++k) {
+      const auto* const p = static_cast<const param_t*>(problem.params[k]);
+      params[k] = numbers<scalar_t, W>([&](int64_t lane) { return p[channel_of(lane) * problem.param_strides[k]]; });
+    }
+    return F(params, problem.eps);
+  }
+
+  // A vector of columns through some rows.
+  template <bool kPartial>
+  ACTINIUM_HD void down(const F& in_memory, int64_t at, int64_t n, int64_t rows, Totals& total) const {
+    const F f = in_memory;
+    Totals totals = total;
+    for (int64_t r = 0; r < rows; ++r) step<kPartial>(f, at + r * units.width, n, totals);
+    total = totals;
+  }
+
+  // The same for a part of a vector; compiled once, not wherever it is called.
+  __attribute__((noinline)) void part_down(const F& f, int64_t at, int64_t n, int64_t rows, Totals& total) const {
+    down<true>(f, at, n, rows, total);
+  }
 
   // One vector of elements at `at`, its first n of them if kPartial.
   template <bool kPartial>
-  ACTINIUM_HD void step(const F& formula, int64_t at, int64_t n, T* totals) const {
-    T in[at_least_one(F::kInputs)], out[at_least_one(F::kOutputs)], terms[at_least_one(F::kSums)];
-    for (int k = 0; k < F::kInputs; ++k) in[k] = kPartial ? load_some<T>(input(k) + at, n) : load<T>(input(k) + at);
-    formula(in, out, terms);
+  ACTINIUM_HD void step(const F& f, int64_t at, int64_t n, Totals& totals) const {
+    W in[at_least_one(F::kInputs)], out[at_least_one(F::kOutputs)], terms[at_least_one(F::kSums)];
+    for (int k = 0; k < F::kInputs; ++k) in[k] = kPartial ? load_some<W>(input(k) + at, n) : load<W>(input(k) + at);
+    f(in, out, terms);
     if constexpr (kWrite) {
       for (int k = 0; k < F::kOutputs; ++k) {
         if (F::kOutputs > 1 && output(k) == nullptr) continue;
         kPartial ? store_some(output(k) + at, n, out[k]) : store(output(k) + at, out[k]);
       }
     }
-    for (int k = 0; k < kSums; ++k) totals[k] = totals[k] + terms[k];
-  }
-
-  // Rows [row, row_end) of a vector of n channels from `channel` on.
-  template <bool kPartial>
-  ACTINIUM_HD void column(int64_t channel, int64_t n, int64_t row, int64_t row_end) const {
-    T params[at_least_one(F::kParams)];
-    for (int k = 0; k < F::kParams; ++k) {
-      const param_t* const p = param(k) + channel * problem.param_strides[k];
-      if (problem.param_strides[k] == 0) {
-        params[k] = broadcast<T>(*p);
-      } else {
-        params[k] = kPartial ? load_some<T>(p, n) : load<T>(p);
-      }
-    }
-    const F formula(params, problem.eps);
-    T totals[at_least_one(kSums)];
-    for (int k = 0; k < kSums; ++k) totals[k] = broadcast<T>(0);
-    for (; row < row_end; ++row) step<kPartial>(formula, row * problem.channels + channel, n, totals);
     for (int k = 0; k < kSums; ++k) {
-      lane_t<T> lanes[kStep];
-      store(lanes, totals[k]);
-      for (int64_t i = 0; i < n; ++i) sums[k * problem.channels + channel + i] += lanes[i];
+      // Lanes past the end hold f(0), which need not be 0.
+      const W term = kPartial ? P::select(first<scalar_t, W>(n), terms[k], broadcast<W>(0)) : terms[k];
+      totals.terms[k] = totals.terms[k] + term;
     }
   }
 
-  // n elements from `at` on, all of one channel.
-  void piece(int64_t channel, int64_t at, int64_t n) const {
-    T params[at_least_one(F::kParams)];
-    for (int k = 0; k < F::kParams; ++k) params[k] = broadcast<T>(param(k)[channel * problem.param_strides[k]]);
-    const F formula(params, problem.eps);
-    T totals[at_least_one(kSums)];
-    for (int k = 0; k < kSums; ++k) totals[k] = broadcast<T>(0);
-    int64_t i = 0;
-    for (; i + kStep <= n; i += kStep) step<false>(formula, at + i, kStep, totals);
-    double rest[at_least_one(kSums)] = {};
-    if (i < n) {
-      // Lanes past the end hold f(0), which need not be 0: their terms are left out by adding lane by lane.
-      T last[at_least_one(kSums)];
-      for (int k = 0; k < kSums; ++k) last[k] = broadcast<T>(0);
-      step<true>(formula, at + i, n - i, last);
-      for (int k = 0; k < kSums; ++k) {
-        lane_t<T> lanes[kStep];
-        store(lanes, last[k]);
-        for (int64_t j = 0; j < n - i; ++j) rest[k] += lanes[j];
-      }
-    }
-    for (int k = 0; k < kSums; ++k) sums[k * problem.channels + channel] += lane_sum(totals[k]) + rest[k];
-  }
+  static constexpr int64_t kMaxSteps = ChannelUnits::kColumns / kStep;
+  F* formulas() { return reinterpret_cast<F*>(formulas_); }
+
+  const Channelwise& problem;
+  const ChannelUnits& units;
+  double* const sums;
+  // Of the columns from column_ on.
+  int64_t column_ = -1;
+  alignas(F) char formulas_[kMaxSteps * sizeof(F)];
+  int64_t channels_[ChannelUnits::kColumns];
 };
 
 template <template <class> class Formula, class scalar_t, bool kWrite, bool kSum>
 void loop(const Channelwise& problem, const ChannelUnits& units, int64_t begin, int64_t end, double* sums) {
-  for_units(Channels<Formula, scalar_t, kWrite, kSum>{problem, sums}, units, begin, end);
+  Channels<Formula, scalar_t, kWrite, kSum> channels(problem, units, sums);
+  for_units(channels, units, begin, end);
 }
 
 template <template <class> class Formula>
@@ -131,56 +186,60 @@ ChannelLoop select(const Channelwise& problem) {
   });
 }
 
-// A unit's mean and sum of squared deviations, by two passes over what the first-level cache holds. The second also
-// sums the deviations themselves, which corrects the first mean's rounding.
+// Means and sums of squared deviations, by two passes over what the first-level cache holds. The second also sums the
+// deviations themselves, which corrects the first mean's rounding.
 template <class scalar_t>
-struct Stats {
-  using T = compute_t<scalar_t>;
-  static constexpr int64_t kStep = kLanes<T>;
+class Stats {
+  using W = pair_t<scalar_t>;
+  using P = math::Prim<W>;
+  static constexpr int64_t kStep = kLanes<W>;
+  // As many rows at a time as stay in cache, and as the processor reads side by side.
+  static constexpr int64_t kBlock = 16;
 
-  const ChannelStats& problem;
-  Moments* moments;
+ public:
+  Stats(const ChannelStats& problem, const ChannelUnits& units_, Moments* moments_)
+      : units(units_), input(static_cast<const scalar_t*>(problem.input)), moments(moments_) {}
+  ~Stats() { flush(); }
 
-  ACTINIUM_HD const scalar_t* input() const { return static_cast<const scalar_t*>(problem.input); }
-
-  ACTINIUM_HD void merge(int64_t channel, double n, double mean, double deviations, double squares) const {
-    moments[channel].merge({n, mean + deviations / n, squares - deviations * deviations / n});
-  }
-
-  template <bool kPartial>
-  ACTINIUM_HD void column(int64_t channel, int64_t n, int64_t row, int64_t row_end) const {
-    const auto at = [&](int64_t r) {
-      const scalar_t* const p = input() + r * problem.channels + channel;
-      return kPartial ? load_some<T>(p, n) : load<T>(p);
-    };
-    const double count = static_cast<double>(row_end - row);
-    T sum = broadcast<T>(0);
-    for (int64_t r = row; r < row_end; ++r) sum = sum + at(r);
-    const T mean = sum * broadcast<T>(static_cast<lane_t<T>>(1 / count));
-    T deviations = broadcast<T>(0), squares = broadcast<T>(0);
-    for (int64_t r = row; r < row_end; ++r) {
-      const T d = at(r) - mean;
-      deviations = deviations + d;
-      squares = squares + d * d;
+  void tile(int64_t column, int64_t columns, int64_t row, int64_t rows) {
+    if (column != column_) {
+      flush();
+      column_ = column;
+      columns_ = columns;
+      units.channels_of(column, columns, channels_);
+      std::fill(count_, count_ + kMaxSteps, 0);
+      std::fill(mean_, mean_ + kColumns, 0);
+      std::fill(m2_, m2_ + kColumns, 0);
     }
-    lane_t<T> means[kStep], firsts[kStep], seconds[kStep];
-    store(means, mean);
-    store(firsts, deviations);
-    store(seconds, squares);
-    for (int64_t i = 0; i < n; ++i) merge(channel + i, count, means[i], firsts[i], seconds[i]);
+    for (int64_t first = row; first < row + rows; first += kBlock) {
+      const int64_t last = std::min(first + kBlock, row + rows);
+      for (int64_t i = 0; i * kStep < columns; ++i) {
+        const int64_t at = column + i * kStep, n = std::min(kStep, columns - i * kStep);
+        // The last row may be short: it is taken alone, so that a vector's lanes count the same rows.
+        int64_t whole = last;
+        if ((last - 1) * units.width + at + n > units.numel) --whole;
+        if (n == kStep) {
+          block<false>(i, at, n, first, whole);
+        } else {
+          block<true>(i, at, n, first, whole);
+        }
+        if (whole < last) short_row(i, at, std::max<int64_t>(0, units.numel - whole * units.width - at), whole);
+      }
+    }
   }
 
-  void piece(int64_t channel, int64_t at, int64_t n) const {
-    const scalar_t* const p = input() + at;
+  void piece(int64_t channel, int64_t at, int64_t n) {
+    const scalar_t* const p = input + at;
+    const double count = static_cast<double>(n);
     const int64_t whole = n / kStep * kStep;
-    T sum = broadcast<T>(0);
-    for (int64_t i = 0; i < whole; i += kStep) sum = sum + load<T>(p + i);
+    W sum = broadcast<W>(0);
+    for (int64_t i = 0; i < whole; i += kStep) sum = sum + load<W>(p + i);
     double total = lane_sum(sum);
     for (int64_t i = whole; i < n; ++i) total += static_cast<double>(p[i]);
-    const lane_t<T> mean = static_cast<lane_t<T>>(total / static_cast<double>(n));
-    T deviations = broadcast<T>(0), squares = broadcast<T>(0);
+    const lane_t<W> mean = static_cast<lane_t<W>>(total / count);
+    W deviations = broadcast<W>(0), squares = broadcast<W>(0);
     for (int64_t i = 0; i < whole; i += kStep) {
-      const T d = load<T>(p + i) - broadcast<T>(mean);
+      const W d = load<W>(p + i) - broadcast<W>(mean);
       deviations = deviations + d;
       squares = squares + d * d;
     }
@@ -190,13 +249,73 @@ struct Stats {
       first += d;
       second += d * d;
     }
-    merge(channel, static_cast<double>(n), mean, first, second);
+    moments[channel].merge({count, mean + first / count, second - first * first / count});
   }
+
+ private:
+  static constexpr int64_t kColumns = ChannelUnits::kColumns;
+  static constexpr int64_t kMaxSteps = kColumns / kStep;
+
+  // Rows [row, row_end) of the n columns from `at` on; vector i of the tile.
+  template <bool kPartial>
+  ACTINIUM_HD void block(int64_t i, int64_t at, int64_t n, int64_t row, int64_t row_end) {
+    if (row == row_end) return;
+    const auto element = [&](int64_t r) {
+      const scalar_t* const p = input + r * units.width + at;
+      return kPartial ? load_some<W>(p, n) : load<W>(p);
+    };
+    const double count = static_cast<double>(row_end - row);
+    W sum = broadcast<W>(0);
+    for (int64_t r = row; r < row_end; ++r) sum = sum + element(r);
+    const W mean = sum * broadcast<W>(static_cast<lane_t<W>>(1 / count));
+    W deviations = broadcast<W>(0), squares = broadcast<W>(0);
+    for (int64_t r = row; r < row_end; ++r) {
+      const W d = element(r) - mean;
+      deviations = deviations + d;
+      squares = squares + d * d;
+    }
+    lane_t<W> means[kStep], firsts[kStep], seconds[kStep];
+    Numbers<scalar_t, W>::store(means, mean);
+    Numbers<scalar_t, W>::store(firsts, deviations);
+    Numbers<scalar_t, W>::store(seconds, squares);
+    // Moments::merge, for all lanes at once.
+    const double total = count_[i] + count, share = count / total, weight = count_[i] * share, inverse = 1 / count;
+    double* const to_mean = mean_ + i * kStep;
+    double* const to_m2 = m2_ + i * kStep;
+    for (int64_t lane = 0; lane < kStep; ++lane) {
+      const double first = firsts[lane], delta = means[lane] + first * inverse - to_mean[lane];
+      to_mean[lane] += delta * share;
+      to_m2[lane] += seconds[lane] - first * first * inverse + delta * delta * weight;
+    }
+    count_[i] = total;
+  }
+
+  void short_row(int64_t i, int64_t at, int64_t n, int64_t row) {
+    for (int64_t lane = 0; lane < std::min(kStep, n); ++lane) {
+      const double value = static_cast<double>(input[row * units.width + at + lane]);
+      moments[channels_[i * kStep + lane]].merge({1, value, 0});
+    }
+  }
+
+  // The moments of the columns to those of their channels.
+  void flush() {
+    for (int64_t c = 0; c < columns_; ++c) {
+      moments[channels_[c]].merge({count_[c / kStep], mean_[c], m2_[c]});
+    }
+  }
+
+  const ChannelUnits& units;
+  const scalar_t* const input;
+  Moments* const moments;
+  // Of the columns of the present tile and those above it.
+  int64_t column_ = -1, columns_ = 0, channels_[kColumns];
+  double count_[kMaxSteps], mean_[kColumns], m2_[kColumns];
 };
 
 template <class scalar_t>
 void stats(const ChannelStats& problem, const ChannelUnits& units, int64_t begin, int64_t end, Moments* moments) {
-  for_units(Stats<scalar_t>{problem, moments}, units, begin, end);
+  Stats<scalar_t> body(problem, units, moments);
+  for_units(body, units, begin, end);
 }
 
 }  // namespace

@@ -5,20 +5,56 @@
 namespace actinium::cpu::CPU_CAPABILITY {
 namespace {
 
-#if ACTINIUM_VECTORIZED
-// Where `value` takes the place of `best`: it is larger, or the first NaN.
+// Units whose pieces lie side by side, kLanes of them at a time: they fill as many vectors as a unit has pieces, and a
+// permutation of each vector with a choice between them takes the pieces apart or puts them together.
 template <class T>
-ACTINIUM_HD T wins(const T& value, const T& best) {
-  return (value > best) | ((value != value) & (best == best));
+struct Units {
+  using P = math::Prim<T>;
+  using Real = typename P::Real;
+  static constexpr int64_t kStep = kLanes<T>;
+  static constexpr int64_t kMaxPieces = 16;
+
+  explicit Units(int64_t pieces) {
+    for (int64_t j = 0; j < pieces; ++j) {
+      piece_lane[j] = permutation<T>([&](int64_t lane) { return (j + lane * pieces) % kStep; });
+      unit_lane[j] = permutation<T>([&](int64_t lane) { return (j * kStep + lane) / pieces; });
+      Real piece[kStep];
+      for (int64_t lane = 0; lane < kStep; ++lane) piece[lane] = static_cast<Real>((j * kStep + lane) % pieces);
+      piece_number[j] = load<T>(piece);
+      for (int64_t vector = 0; vector < pieces; ++vector) {
+        Real here[kStep];
+        for (int64_t lane = 0; lane < kStep; ++lane) here[lane] = (j + lane * pieces) / kStep == vector;
+        in_vector[j][vector] = P::gt(load<T>(here), broadcast<T>(0));
+      }
+    }
+  }
+
+  // Piece j of every unit: which lane it has in its vector, and which vector that is.
+  Permutation piece_lane[kMaxPieces];
+  typename P::Mask in_vector[kMaxPieces][kMaxPieces];
+  // Vector j: which units its lanes belong to, and which of their pieces they are.
+  Permutation unit_lane[kMaxPieces];
+  T piece_number[kMaxPieces];
+};
+
+// Calls f(constant) with the number of pieces where it is one that people use, or with 0.
+template <class F>
+ACTINIUM_HD void with_pieces(int64_t pieces, F f) {
+  switch (pieces) {
+    case 2:
+      return f(std::integral_constant<int, 2>());
+    case 3:
+      return f(std::integral_constant<int, 3>());
+    case 4:
+      return f(std::integral_constant<int, 4>());
+    case 5:
+      return f(std::integral_constant<int, 5>());
+    case 8:
+      return f(std::integral_constant<int, 8>());
+    default:
+      return f(std::integral_constant<int, 0>());
+  }
 }
-template <class T>
-ACTINIUM_HD T pick(const T& mask, const T& yes, const T& no) {
-  return T::blendv(no, yes, mask);
-}
-#else
-ACTINIUM_HD bool wins(double value, double best) { return value > best || (value != value && best == best); }
-ACTINIUM_HD double pick(bool mask, double yes, double no) { return mask ? yes : no; }
-#endif
 
 // Calls f(position of the first piece, distance between positions, position in [outer, inner], n) for stretches of
 // positions that lie at a constant distance: a row of inner elements, or, with inner == 1, the whole range at once.
@@ -36,96 +72,150 @@ ACTINIUM_HD void for_stretches(const Maxout& problem, int64_t begin, int64_t end
   }
 }
 
-template <class scalar_t>
+// The largest of a vector of units, whose piece j is piece(j), and, if kIndices, which it is.
+template <class T, bool kIndices>
+struct Largest {
+  using P = math::Prim<T>;
+  T best, winner;
+
+  template <class F>
+  ACTINIUM_HD Largest(int64_t pieces, F piece) : best(piece(0)), winner(broadcast<T>(0)) {
+    for (int64_t j = 1; j < pieces; ++j) {
+      const T value = piece(j);
+      const auto mask = P::beats(value, best);
+      best = P::select(mask, value, best);
+      if constexpr (kIndices) winner = P::select(mask, broadcast<T>(static_cast<typename P::Real>(j)), winner);
+    }
+  }
+};
+
+template <class scalar_t, bool kIndices>
 void forward(const Maxout& problem, int64_t begin, int64_t end) {
   using T = compute_t<scalar_t>;
   constexpr int64_t kStep = kLanes<T>;
   const auto* const input = static_cast<const scalar_t*>(problem.input);
   auto* const values = static_cast<scalar_t*>(problem.values);
+  const auto write = [&](int64_t to, const Largest<T, kIndices>& largest) {
+    store(values + to, largest.best);
+    if constexpr (kIndices) store_bytes(problem.indices + to, largest.winner);
+  };
   for_stretches(problem, begin, end, [&](int64_t from, int64_t distance, int64_t to, int64_t count) {
-    for (int64_t i = 0; i < count; i += kStep) {
-      const int64_t n = std::min(kStep, count - i);
-      const auto piece = [&](int64_t j) {
-        const scalar_t* const p = input + from + i * distance + j * problem.inner;
-        if (distance == 1 && n == kStep) return load<T>(p);
-        return load_some<T, scalar_t>(reinterpret_cast<const char*>(p), distance * sizeof(scalar_t), n);
-      };
-      T best = piece(0), winner = broadcast<T>(0);
-      for (int64_t j = 1; j < problem.pieces; ++j) {
-        const T value = piece(j);
-        const auto mask = wins(value, best);
-        best = pick(mask, value, best);
-        winner = pick(mask, broadcast<T>(static_cast<lane_t<T>>(j)), winner);
+    int64_t i = 0;
+    if (distance == 1) {
+      for (; i + kStep <= count; i += kStep) {
+        write(to + i, {problem.pieces, [&](int64_t j) { return load<T>(input + from + i + j * problem.inner); }});
       }
-      store_some(values + to + i, n, best);
-      if (problem.indices) {
-        lane_t<T> lanes[kStep];
-        store(lanes, winner);
-        for (int64_t l = 0; l < n; ++l) problem.indices[to + i + l] = static_cast<uint8_t>(lanes[l]);
+    } else if (problem.pieces <= Units<T>::kMaxPieces && count >= kStep) {
+      const Units<T> units(problem.pieces);
+      with_pieces(problem.pieces, [&](auto constant) {
+        const int64_t pieces = constant ? constant : problem.pieces;
+        for (; i + kStep <= count; i += kStep) {
+          T vectors[constant ? constant : Units<T>::kMaxPieces];
+          for (int64_t j = 0; j < pieces; ++j) vectors[j] = load<T>(input + from + i * pieces + j * kStep);
+          write(to + i, {pieces, [&](int64_t j) {
+                           T piece = permute(vectors[0], units.piece_lane[j]);
+                           for (int64_t v = 1; v < pieces; ++v) {
+                             piece = math::Prim<T>::select(units.in_vector[j][v],
+                                                           permute(vectors[v], units.piece_lane[j]), piece);
+                           }
+                           return piece;
+                         }});
+        }
+      });
+    }
+    for (; i < count; i += kStep) {
+      const int64_t n = std::min(kStep, count - i);
+      const Largest<T, kIndices> largest(problem.pieces, [&](int64_t j) {
+        return load_some<T, scalar_t>(reinterpret_cast<const char*>(input + from + i * distance + j * problem.inner),
+                                      distance * sizeof(scalar_t), n);
+      });
+      store_some(values + to + i, n, largest.best);
+      if constexpr (kIndices) {
+        uint8_t lanes[kStep];
+        store_bytes(lanes, largest.winner);
+        std::memcpy(problem.indices + to + i, lanes, n);
       }
     }
   });
 }
 
-// The two that only move elements do so by their size. An index that is not below pieces selects nothing.
-template <class bits_t>
+// An index that is not below pieces selects nothing.
+template <class scalar_t>
 void backward(const Maxout& problem, int64_t begin, int64_t end) {
-  auto* const grad_input = static_cast<bits_t*>(problem.input);
-  const auto* const grad = static_cast<const bits_t*>(problem.values);
+  using T = compute_t<scalar_t>;
+  using P = math::Prim<T>;
+  constexpr int64_t kStep = kLanes<T>;
+  auto* const grad_input = static_cast<scalar_t*>(problem.input);
+  const auto* const grad = static_cast<const scalar_t*>(problem.values);
   const uint8_t* const indices = problem.indices;
   for_stretches(problem, begin, end, [&](int64_t from, int64_t distance, int64_t to, int64_t n) {
     if (distance == 1) {
-      for (int64_t j = 0; j < problem.pieces; ++j) {
-        bits_t* const out = grad_input + from + j * problem.inner;
-        for (int64_t i = 0; i < n; ++i) out[i] = indices[to + i] == j ? grad[to + i] : bits_t{0};
+      // As many positions at a time as stay in the first-level cache while the pieces are gone through.
+      constexpr int64_t kBlock = 1024;
+      for (int64_t first = 0; first < n; first += kBlock) {
+        const int64_t last = std::min(first + kBlock, n);
+        for (int64_t j = 0; j < problem.pieces; ++j) {
+          scalar_t* const out = grad_input + from + j * problem.inner;
+          const T piece = broadcast<T>(static_cast<lane_t<T>>(j));
+          int64_t i = first;
+          for (; i + kStep <= last; i += kStep) {
+            const auto won = P::eq(load_bytes<T>(indices + to + i), piece);
+            store(out + i, P::select(won, load<T>(grad + to + i), broadcast<T>(0)));
+          }
+          for (; i < last; ++i) out[i] = indices[to + i] == j ? grad[to + i] : scalar_t(0);
+        }
       }
       return;
     }
-    // Units side by side: zeros, a few kilobytes at a time, and the winners into them. A choice per element would be
-    // one that the processor cannot foresee.
-    constexpr int64_t kBlock = 256;
-    for (int64_t first = 0; first < n; first += kBlock) {
-      const int64_t last = std::min(first + kBlock, n);
-      bits_t* const out = grad_input + from;
-      std::memset(out + first * distance, 0, (last - first) * distance * sizeof(bits_t));
-      for (int64_t i = first; i < last; ++i) {
-        if (indices[to + i] < problem.pieces) out[i * distance + indices[to + i]] = grad[to + i];
-      }
+    int64_t i = 0;
+    if (problem.pieces <= Units<T>::kMaxPieces && n >= kStep) {
+      const Units<T> units(problem.pieces);
+      with_pieces(problem.pieces, [&](auto constant) {
+        const int64_t pieces = constant ? constant : problem.pieces;
+        for (; i + kStep <= n; i += kStep) {
+          const T g = load<T>(grad + to + i), index = load_bytes<T>(indices + to + i);
+          for (int64_t v = 0; v < pieces; ++v) {
+            const auto won = P::eq(permute(index, units.unit_lane[v]), units.piece_number[v]);
+            store(grad_input + from + i * pieces + v * kStep,
+                  P::select(won, permute(g, units.unit_lane[v]), broadcast<T>(0)));
+          }
+        }
+      });
+    }
+    for (; i < n; ++i) {
+      scalar_t* const out = grad_input + from + i * distance;
+      std::fill(out, out + problem.pieces, scalar_t(0));
+      if (indices[to + i] < problem.pieces) out[indices[to + i]] = grad[to + i];
     }
   });
 }
 
-template <class bits_t>
+template <class scalar_t>
 void gather(const Maxout& problem, int64_t begin, int64_t end) {
-  const auto* const input = static_cast<const bits_t*>(problem.input);
-  auto* const values = static_cast<bits_t*>(problem.values);
+  const auto* const input = static_cast<const scalar_t*>(problem.input);
+  auto* const values = static_cast<scalar_t*>(problem.values);
   for_stretches(problem, begin, end, [&](int64_t from, int64_t distance, int64_t to, int64_t n) {
     for (int64_t i = 0; i < n; ++i) {
       const int64_t index = problem.indices[to + i];
-      values[to + i] = index < problem.pieces ? input[from + i * distance + index * problem.inner] : bits_t{0};
+      values[to + i] = index < problem.pieces ? input[from + i * distance + index * problem.inner] : scalar_t(0);
     }
   });
-}
-
-template <class bits_t>
-MaxoutLoop move(Maxout::Pass pass) {
-  return pass == Maxout::Pass::kBackward ? backward<bits_t> : gather<bits_t>;
 }
 
 }  // namespace
 
 MaxoutLoop maxout_loop(const Maxout& problem) {
-  if (problem.pass == Maxout::Pass::kForward) {
-    return with_dtype(problem.dtype, [](auto zero) -> MaxoutLoop { return forward<decltype(zero)>; });
-  }
-  switch (c10::elementSize(problem.dtype)) {
-    case 2:
-      return move<uint16_t>(problem.pass);
-    case 4:
-      return move<uint32_t>(problem.pass);
-    default:
-      return move<uint64_t>(problem.pass);
-  }
+  return with_dtype(problem.dtype, [&](auto zero) -> MaxoutLoop {
+    using scalar_t = decltype(zero);
+    switch (problem.pass) {
+      case Maxout::Pass::kForward:
+        return problem.indices ? forward<scalar_t, true> : forward<scalar_t, false>;
+      case Maxout::Pass::kBackward:
+        return backward<scalar_t>;
+      default:
+        return gather<scalar_t>;
+    }
+  });
 }
 
 }  // namespace actinium::cpu::CPU_CAPABILITY

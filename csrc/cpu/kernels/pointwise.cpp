@@ -7,69 +7,136 @@
 namespace actinium::cpu::CPU_CAPABILITY {
 namespace {
 
+// How many vectors are computed side by side: as many as the registers hold the formula of.
+template <Pass pass, class T>
+using Several =
+    std::conditional_t<!ACTINIUM_VECTORIZED, T,
+                       std::conditional_t<pass == Pass::kDoubleBackward, math::Pair<T>, math::Pair<math::Pair<T>>>>;
+
 template <template <class> class Activation, Pass pass, class scalar_t>
-void loop(const double* params, char* const* data, const int64_t* strides, int64_t n) {
+struct Row {
   using T = compute_t<scalar_t>;
-  using B = PassFormula<Activation, pass, T>;
-  constexpr int kOutputs = B::kOutputs, kInputs = B::kInputs;
-  constexpr int64_t kStep = kLanes<T>;
-  const B body{Activation<T>(params)};
+  static constexpr int kOutputs = PassFormula<Activation, pass, T>::kOutputs;
+  static constexpr int kInputs = PassFormula<Activation, pass, T>::kInputs;
+  template <class W>
+  using Body = PassFormula<Activation, pass, W>;
 
   char* out[kOutputs];
   const char* in[kInputs];
-  bool dense = true;  // outputs contiguous, inputs contiguous or one value for all
-  for (int k = 0; k < kOutputs; ++k) {
-    out[k] = data[k];
-    dense &= out[k] == nullptr || strides[k] == sizeof(scalar_t);
-  }
-  const int64_t* const in_strides = strides + kOutputs;
-  for (int k = 0; k < kInputs; ++k) {
-    in[k] = data[kOutputs + k];
-    dense &= in_strides[k] == sizeof(scalar_t) || in_strides[k] == 0;
+  int64_t out_strides[kOutputs], in_strides[kInputs];
+  int64_t n;
+
+  ACTINIUM_HD Row(const Block& block, int64_t row) : n(block.n) {
+    for (int k = 0; k < kOutputs; ++k) {
+      out[k] = block.data[k] ? block.data[k] + row * block.row_strides[k] : nullptr;
+      out_strides[k] = block.strides[k];
+    }
+    for (int k = 0; k < kInputs; ++k) {
+      in[k] = block.data[kOutputs + k] + row * block.row_strides[kOutputs + k];
+      in_strides[k] = block.strides[kOutputs + k];
+    }
   }
 
-  T x[kInputs], y[kOutputs];
-  scalar_t same[kInputs][kStep];  // vectors of the inputs that are one value for all
-  int64_t i = 0;
-  if (dense) {
-    int64_t advance[kInputs];
+  // Outputs contiguous, inputs contiguous or one value for all.
+  ACTINIUM_HD bool dense() const {
+    bool result = true;
+    for (int k = 0; k < kOutputs; ++k) result &= out[k] == nullptr || out_strides[k] == sizeof(scalar_t);
+    for (int k = 0; k < kInputs; ++k) result &= in_strides[k] == sizeof(scalar_t) || in_strides[k] == 0;
+    return result;
+  }
+
+  // As many whole steps of W as there are; of a dense row only.
+  template <class W>
+  ACTINIUM_HD void whole(const Body<W>& body, bool stream = false) {
+    constexpr int64_t kStep = kLanes<W>;
+    if (n < kStep) return;
+    scalar_t same[kInputs][kStep];  // the inputs that are one value for all
+    char* to[kOutputs];
+    const char* from[kInputs];
+    std::copy(out, out + kOutputs, to);
     for (int k = 0; k < kInputs; ++k) {
-      advance[k] = kStep * in_strides[k];
+      from[k] = in[k];
       if (in_strides[k] == 0) {
         scalar_t value;
         std::memcpy(&value, in[k], sizeof(value));
-        for (scalar_t& lane : same[k]) lane = value;
-        in[k] = reinterpret_cast<const char*>(same[k]);
+        std::fill(same[k], same[k] + kStep, value);
+        from[k] = reinterpret_cast<const char*>(same[k]);
       }
     }
+    int64_t i = 0;
     for (; i + kStep <= n; i += kStep) {
-      for (int k = 0; k < kInputs; ++k) {
-        x[k] = load<T>(reinterpret_cast<const scalar_t*>(in[k]));
-        in[k] += advance[k];
-      }
+      W x[kInputs], y[kOutputs];
+      for (int k = 0; k < kInputs; ++k) x[k] = load<W>(reinterpret_cast<const scalar_t*>(from[k] + i * in_strides[k]));
       body(x, y);
       for (int k = 0; k < kOutputs; ++k) {
-        if (kOutputs == 1 || out[k]) {
-          store(reinterpret_cast<scalar_t*>(out[k]), y[k]);
-          out[k] += kStep * sizeof(scalar_t);
-        }
+        if (kOutputs > 1 && to[k] == nullptr) continue;
+        scalar_t* const p = reinterpret_cast<scalar_t*>(to[k]) + i;
+        stream ? store<true>(p, y[k]) : store(p, y[k]);
       }
     }
+    skip(i);
   }
-  for (; i < n; i += kStep) {
-    const int64_t m = std::min(kStep, n - i);
-    for (int k = 0; k < kInputs; ++k) {
-      x[k] = load_some<T, scalar_t>(in[k], in_strides[k], m);
-      in[k] += m * in_strides[k];
-    }
+
+  // What is left.
+  __attribute__((noinline)) void rest(const Body<T>& body, bool is_dense) {
+    if (is_dense) whole<T>(body);
+    parts(body, n);
+  }
+
+  // `count` elements of any strides, a vector at a time. Compiled once, not wherever it is called.
+  __attribute__((noinline)) void parts(const Body<T>& body, int64_t count) {
+    constexpr int64_t kStep = kLanes<T>;
+    for (; count >= kStep; count -= kStep) part(body, kStep);
+    if (count > 0) part(body, count);
+  }
+
+ private:
+  ACTINIUM_HD void part(const Body<T>& body, int64_t m) {
+    T x[kInputs], y[kOutputs];
+    for (int k = 0; k < kInputs; ++k) x[k] = load_some<T, scalar_t>(in[k], in_strides[k], m);
     body(x, y);
     for (int k = 0; k < kOutputs; ++k) {
-      if (kOutputs == 1 || out[k]) {
-        store_some<scalar_t>(out[k], strides[k], m, y[k]);
-        out[k] += m * strides[k];
-      }
+      if (kOutputs == 1 || out[k]) store_some<scalar_t>(out[k], out_strides[k], m, y[k]);
     }
+    skip(m);
   }
+
+  ACTINIUM_HD void skip(int64_t count) {
+    for (int k = 0; k < kOutputs; ++k) out[k] = out[k] ? out[k] + count * out_strides[k] : nullptr;
+    for (int k = 0; k < kInputs; ++k) in[k] += count * in_strides[k];
+    n -= count;
+  }
+};
+
+template <template <class> class Activation, Pass pass, class scalar_t>
+void loop(const double* params, const Block& block) {
+  using T = compute_t<scalar_t>;
+  using W = Several<pass, T>;
+  using Row = Row<Activation, pass, scalar_t>;
+  const PassFormula<Activation, pass, T> narrow{Activation<T>(params)};
+  const bool dense = Row(block, 0).dense();
+  if (!dense || block.n < kLanes<W>) {
+    for (int64_t r = 0; r < block.rows; ++r) {
+      Row row(block, r);
+      row.rest(narrow, dense);
+    }
+    return;
+  }
+  const PassFormula<Activation, pass, W> wide{Activation<W>(params)};
+  for (int64_t r = 0; r < block.rows; ++r) {
+    Row row(block, r);
+    bool stream = block.stream;
+    if (stream) {
+      // Up to a cache line of the first output; the second must come to one as well.
+      constexpr uintptr_t kLine = 64;
+      const auto past_line = [](const char* p) { return reinterpret_cast<uintptr_t>(p) % kLine; };
+      row.parts(narrow, std::min<int64_t>(row.n, (kLine - past_line(row.out[0])) % kLine / sizeof(scalar_t)));
+      for (const char* out : row.out) stream &= past_line(out) == 0;
+    }
+    row.template whole<W>(wide, stream);
+    row.rest(narrow, dense);
+  }
+  if (block.stream) end_of_stream();
 }
 
 template <template <class> class Activation>
@@ -91,9 +158,11 @@ PointwiseLoop select(Pass pass, c10::ScalarType dtype) {
 
 PointwiseLoop pointwise_loop(const Pointwise& problem) {
   switch (static_cast<math::Activation>(problem.activation)) {
-#define ACTINIUM_CASE(Name)       \
-  case math::Activation::k##Name: \
-    return select<math::Name>(problem.pass, problem.dtype);
+#define ACTINIUM_CASE(Name)                                                         \
+  case math::Activation::k##Name:                                                   \
+    return math::with_formula<math::Name>(problem.params, [&](auto formula) {       \
+      return select<decltype(formula)::template type>(problem.pass, problem.dtype); \
+    });
     ACTINIUM_ACTIVATIONS(ACTINIUM_CASE)
 #undef ACTINIUM_CASE
   }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -37,6 +38,12 @@ std::vector<Capability> available() {
     if (c.available) here.push_back(c);
   }
   return here;
+}
+
+TEST(Cpu, HasTheExpectedInstructionSets) {
+  const char* expected = std::getenv("ACTINIUM_TEST_CAPABILITY");
+  if (expected == nullptr) GTEST_SKIP() << "ctest says what to expect";
+  EXPECT_EQ(available().back().name, std::string(expected));
 }
 
 class Loops : public testing::TestWithParam<Capability> {
@@ -86,11 +93,24 @@ bool same_bits(const scalar_t& a, const scalar_t& b) {
   return std::memcmp(&a, &b, sizeof(a)) == 0;
 }
 
+// Runs a loop over one row.
+void run_row(const Kernels& kernels, Pointwise& problem, char* const* data, const int64_t* strides, int64_t n,
+             bool stream = false) {
+  problem.params = kParams;
+  Block block{};
+  std::copy(data, data + Pointwise::kMaxOperands, block.data);
+  std::copy(strides, strides + Pointwise::kMaxOperands, block.strides);
+  block.n = n;
+  block.rows = 1;
+  block.stream = stream;
+  kernels.pointwise(problem)(kParams, block);
+}
+
 // The outputs of one pass over n elements; operand k starts `offset` elements into its buffer, `step` apart.
 template <class scalar_t>
 std::vector<std::vector<scalar_t>> run(const Kernels& kernels, int activation, const Shape& shape,
                                        const std::vector<std::vector<scalar_t>>& inputs, int64_t n, int64_t offset,
-                                       int64_t step) {
+                                       int64_t step, bool stream = false) {
   Pointwise problem{};
   problem.activation = activation;
   problem.pass = shape.pass;
@@ -98,8 +118,8 @@ std::vector<std::vector<scalar_t>> run(const Kernels& kernels, int activation, c
   const scalar_t guard = static_cast<scalar_t>(-77.0);
   const size_t room = static_cast<size_t>(offset + n * step + 8);
   std::vector<std::vector<scalar_t>> buffers(shape.outputs + shape.inputs, std::vector<scalar_t>(room, guard));
-  char* data[Pointwise::kMaxOperands];
-  int64_t strides[Pointwise::kMaxOperands];
+  char* data[Pointwise::kMaxOperands] = {};
+  int64_t strides[Pointwise::kMaxOperands] = {};
   for (int k = 0; k < shape.outputs + shape.inputs; ++k) {
     if (k >= shape.outputs) {
       for (int64_t i = 0; i < n; ++i) buffers[k][offset + i * step] = inputs[k - shape.outputs][i];
@@ -107,7 +127,7 @@ std::vector<std::vector<scalar_t>> run(const Kernels& kernels, int activation, c
     data[k] = reinterpret_cast<char*>(buffers[k].data() + offset);
     strides[k] = step * static_cast<int64_t>(sizeof(scalar_t));
   }
-  kernels.pointwise(problem)(kParams, data, strides, n);
+  run_row(kernels, problem, data, strides, n, stream);
 
   std::vector<std::vector<scalar_t>> outputs(shape.outputs);
   for (int k = 0; k < shape.outputs; ++k) {
@@ -144,12 +164,14 @@ void position_does_not_matter(const Kernels& kernels) {
   for (int activation = 0; activation < kActivations; ++activation) {
     for (const Shape& shape : kPasses) {
       const auto whole = run(kernels, activation, shape, inputs, n, 0, 1);
-      for (int64_t length : {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65}) {
+      for (int64_t length : {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 127, 129, 256}) {
         for (int64_t step : {1, 3}) {
-          auto part = run(kernels, activation, shape, inputs, length, 1, step);
           auto expected = whole;
           for (auto& output : expected) output.resize(length);
-          expect_bits(part, expected, "length " + std::to_string(length) + ", step " + std::to_string(step));
+          for (bool stream : {false, true}) {
+            const auto part = run(kernels, activation, shape, inputs, length, 1, step, stream);
+            expect_bits(part, expected, "length " + std::to_string(length) + ", step " + std::to_string(step));
+          }
         }
       }
     }
@@ -171,10 +193,10 @@ TEST_P(Loops, OneGradientForAllElements) {
   problem.dtype = c10::ScalarType::Float;
   for (problem.activation = 0; problem.activation < kActivations; ++problem.activation) {
     const auto call = [&](std::vector<float>& out, int64_t stride) {
-      char* data[] = {reinterpret_cast<char*>(out.data()), reinterpret_cast<char*>(grad.data()),
-                      reinterpret_cast<char*>(const_cast<float*>(x.data()))};
-      const int64_t strides[] = {4, stride, 4};
-      kernels().pointwise(problem)(kParams, data, strides, n);
+      char* data[Pointwise::kMaxOperands] = {reinterpret_cast<char*>(out.data()), reinterpret_cast<char*>(grad.data()),
+                                             reinterpret_cast<char*>(const_cast<float*>(x.data()))};
+      const int64_t strides[Pointwise::kMaxOperands] = {4, stride, 4};
+      run_row(kernels(), problem, data, strides, n);
     };
     call(expected, 4);
     call(actual, 0);
@@ -192,9 +214,9 @@ TEST_P(Loops, AnOutputThatIsNotWantedIsLeftOut) {
   const auto bytes = [](const std::vector<float>& v) { return reinterpret_cast<char*>(const_cast<float*>(v.data())); };
   std::vector<float> first(n), second(n), alone(n);
   char* both[] = {bytes(first), bytes(second), bytes(a), bytes(g), bytes(x)};
-  kernels().pointwise(problem)(kParams, both, strides, n);
+  run_row(kernels(), problem, both, strides, n);
   char* one[] = {nullptr, bytes(alone), bytes(a), bytes(g), bytes(x)};
-  kernels().pointwise(problem)(kParams, one, strides, n);
+  run_row(kernels(), problem, one, strides, n);
   for (int64_t i = 0; i < n; ++i) ASSERT_TRUE(same_bits(second[i], alone[i])) << i;
 }
 
