@@ -1,11 +1,13 @@
 """A value's result depends on the value alone: not on its place, its neighbours, its layout or the threads."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from layouts import cropped, offset, sliced
+from op_table import FLOATS
 
 # Any bits at all: NaN, infinities and subnormal numbers among them, and mostly numbers of an ordinary size.
 BITS = st.one_of(st.integers(0, 2**32 - 1), st.floats(-20, 20, width=32).map(lambda v: int(np.float32(v).view("u4"))))
@@ -21,12 +23,13 @@ def bits(t):
     return torch.where(t.isnan(), torch.nan, t).view({8: torch.int64, 4: torch.int32, 2: torch.int16}[t.itemsize])
 
 
-def passes(row, x, g):
-    """f, g f', and both results of the double backward."""
+def passes(row, x, g, a=None):
+    """f, g f', and both results of the double backward, with a in the place of the gradient of g f'."""
     x, g = x.detach().requires_grad_(), g.detach().requires_grad_()
-    y = row(x)
+    y = row(x, *row.learned(x.detach()))
     (dx,) = torch.autograd.grad(y, x, g, create_graph=True)
-    return [y, dx, *torch.autograd.grad(dx, (x, g), g)]
+    second = torch.autograd.grad(dx, (x, g), g if a is None else a, allow_unused=True)
+    return [t for t in (y, dx, *second) if t is not None]
 
 
 def same(left, right):
@@ -52,6 +55,51 @@ def test_the_layout_does_not_matter(pointwise, dtype, writable):
     x = z.clone(memory_format=torch.contiguous_format)
     learned = pointwise.learned(x)
     assert torch.equal(bits(pointwise(x, *learned)), bits(pointwise(z, *learned)))
+
+
+@st.composite
+def shapes(draw, row):
+    """Small ones, some of no elements, now and then one with more than a thread takes."""
+    long = draw(st.sampled_from((0,) * 7 + (33_001,)))
+    shape = draw(st.lists(st.integers(1, 2 if long else 4), min_size=1 if row.dim is None else 2, max_size=4))
+    shape[draw(st.integers(0, len(shape) - 1))] = long or draw(st.integers(0, 40))
+    if row.dim is not None:
+        shape[row.dim] *= row.group
+    return shape
+
+
+@st.composite
+def views(draw, row, shape, dtype, seed):
+    """Values that lie in memory in any way: dims in any order, with gaps, from any offset, expanded, overlapping."""
+    stride, strides = 1, [0] * len(shape)
+    for dim in draw(st.permutations(range(len(shape)))):
+        stride *= draw(st.sampled_from((1, 1, 1, 2, 3)))
+        strides[dim] = draw(st.sampled_from((stride, stride, stride, stride, 0, 1)))
+        stride = stride * max(shape[dim], 1) + draw(st.sampled_from((0, 0, 0, 1)))
+    start = draw(st.integers(0, 9))
+    end = start + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True) if size) + 1
+    return row.sample((end,), dtype, seed).as_strided(shape, strides, start)
+
+
+def test_the_view_does_not_matter(row):
+    """Nor do the threads: the same values, contiguous and on one thread, give the same bits."""
+    if row.batch_stats:
+        pytest.skip("a sum over a batch depends on its order")
+
+    @settings(quickly, max_examples=25)
+    @given(data=st.data())
+    def check(data):
+        dtype = data.draw(st.sampled_from(FLOATS))
+        shape = data.draw(shapes(row))
+        x = data.draw(views(row, shape, dtype, 0))
+        g = data.draw(views(row, row(x, *row.learned(x)).shape, dtype, 1))
+        a = data.draw(views(row, shape, dtype, 2))
+        torch.set_num_threads(1)
+        alone = passes(row, *(t.clone(memory_format=torch.contiguous_format) for t in (x, g, a)))
+        torch.set_num_threads(3)
+        assert same(alone, passes(row, x, g, a))
+
+    check()
 
 
 def by_threads(row, dtype):
