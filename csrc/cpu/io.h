@@ -412,12 +412,30 @@ ACTINIUM_HD void store_some(char* p, int64_t stride, int64_t n, const T& value) 
 // The same side by side.
 template <class T, class scalar_t>
 ACTINIUM_HD T load_some(const scalar_t* p, int64_t n) {
+#if defined(CPU_CAPABILITY_AVX512)
+  if constexpr (kLanes<T> * sizeof(lane_t<T>) == sizeof(__m512)) {
+    const auto mask = (1u << n) - 1;
+    if constexpr (std::is_same_v<scalar_t, float>) return _mm512_maskz_loadu_ps(mask, p);
+    if constexpr (std::is_same_v<scalar_t, double>) return _mm512_maskz_loadu_pd(mask, p);
+    if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) return from_bfloat16(_mm256_maskz_loadu_epi16(mask, p));
+    if constexpr (std::is_same_v<scalar_t, c10::Half>) return from_half(_mm256_maskz_loadu_epi16(mask, p));
+  }
+#endif
   scalar_t lanes[kLanes<T>] = {};
   std::memcpy(lanes, p, n * sizeof(scalar_t));
   return load<T>(lanes);
 }
 template <class T, class scalar_t>
 ACTINIUM_HD void store_some(scalar_t* p, int64_t n, const T& value) {
+#if defined(CPU_CAPABILITY_AVX512)
+  if constexpr (kLanes<T> * sizeof(lane_t<T>) == sizeof(__m512)) {
+    const auto mask = (1u << n) - 1;
+    if constexpr (std::is_same_v<scalar_t, float>) return _mm512_mask_storeu_ps(p, mask, value);
+    if constexpr (std::is_same_v<scalar_t, double>) return _mm512_mask_storeu_pd(p, mask, value);
+    if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) return _mm256_mask_storeu_epi16(p, mask, to_bfloat16(value));
+    if constexpr (std::is_same_v<scalar_t, c10::Half>) return _mm256_mask_storeu_epi16(p, mask, to_half(value));
+  }
+#endif
   scalar_t lanes[kLanes<T>];
   store(lanes, value);
   std::memcpy(p, lanes, n * sizeof(scalar_t));

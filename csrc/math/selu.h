@@ -25,9 +25,10 @@ struct Selu {
   explicit ACTINIUM_HD Selu(const double* /*params*/) {}
 
   ACTINIUM_HD T f(T x) const {
-    const Exp<T> e = exp(P::max(T(-kFlat), P::min(T(0), x)), Real(0));
+    const Exp<T> e = exp(P::max(T(-kFlat), x), Real(0));
     const T left = P::fma(e.scale, e.p, e.scale - T(1)) * T(kLambdaAlpha);
-    return P::select(P::gt(x, T(0)), x * T(kLambda), P::with_sign(left, x));
+    // lambda - 1 has more digits than lambda
+    return P::select(P::gt(x, T(0)), P::fma(x, T(kLambdaLess1), x), P::with_sign(left, x));
   }
 
   ACTINIUM_HD T df(T x) const { return P::select(P::gt(x, T(0)), T(kLambda), left_slope(x)); }
@@ -39,14 +40,14 @@ struct Selu {
   using Real = typename P::Real;
   using F = Format<Real>;
   static constexpr Real kLambda = Real(1.0507009873554804934193349852946L);
+  static constexpr Real kLambdaLess1 = Real(0.050700987355480493419334985294606L);
   static constexpr Real kLambdaAlpha = Real(1.7580993408473768599402175208123L);
   // expm1 is -1 from here on
   static constexpr Real kFlat = 50;
 
-  // lambda alpha exp(x), x <= 0
+  // lambda alpha exp(x); nothing in particular where x > 0
   static ACTINIUM_HD T left_slope(T x) {
-    const T lifted = exp(P::max(T(-F::kTail), P::min(T(0), x)), F::kLift).value();
-    return lifted * T(kLambdaAlpha) * T(F::kDown);
+    return exp(P::max(T(-F::kTail), x), F::kLift).value() * T(kLambdaAlpha * F::kDown);
   }
 };
 

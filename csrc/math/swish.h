@@ -33,6 +33,10 @@ struct SwishFormula {
   explicit ACTINIUM_HD SwishFormula(const double* params) : SwishFormula(T(static_cast<Real>(params[0]))) {}
 
   explicit ACTINIUM_HD SwishFormula(T beta) : beta_(P::max(T(-kHuge), P::min(T(kHuge), beta))) {
+    if constexpr (kUnit) {
+      tail_ = T(kTail);
+      return;  // the rest is not used
+    }
     // bounds of |beta x| become bounds of x
     minus_ = P::neg(P::abs(beta_));
     per_ln2_ = minus_ * T(ExpTable<Real>::kPerLn2);

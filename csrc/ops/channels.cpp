@@ -35,7 +35,10 @@ Tensor along_dim(const Tensor& parameter, const Tensor& self, int64_t dim) {
 }
 
 ChannelCall::ChannelCall(const char* op, const Tensor& self, int64_t dim, int64_t channels)
-    : op_(op), like_(self.is_non_overlapping_and_dense() ? self : output_like(self)), channels_(channels) {
+    : op_(op),
+      self_(self),
+      like_(self.is_non_overlapping_and_dense() ? self : output_like(self).copy_(self)),
+      channels_(channels) {
   const int64_t numel = self.numel();
   // In a dense tensor, dims of smaller strides than the channels' lie within them, all others around them.
   if (channels == 1) {
@@ -46,7 +49,10 @@ ChannelCall::ChannelCall(const char* op, const Tensor& self, int64_t dim, int64_
   outer_ = numel == 0 ? 0 : numel / (channels_ * inner_);
 }
 
-Tensor ChannelCall::dense(const Tensor& t) const { return same_layout(t, like_) ? t : at::empty_like(like_).copy_(t); }
+Tensor ChannelCall::dense(const Tensor& t) const {
+  if (t.is_same(self_)) return like_;
+  return same_layout(t, like_) ? t : at::empty_like(like_).copy_(t);
+}
 
 Tensor ChannelCall::new_output() const { return output_like(like_); }
 

@@ -44,7 +44,8 @@ class ChannelCall {
 
  private:
   const char* op_;
-  Tensor like_;  // self, or an empty tensor of its shape that is dense
+  Tensor self_;
+  Tensor like_;  // self, or a copy of it that is dense
   int64_t outer_, channels_, inner_;
 };
 

@@ -77,26 +77,36 @@ struct Row {
     skip(i);
   }
 
-  // What is left.
+  // What is left. Compiled once, not wherever it is called.
   __attribute__((noinline)) void rest(const Body<T>& body, bool is_dense) {
     if (is_dense) whole<T>(body);
-    parts(body, n);
+    parts(body, n, is_dense);
   }
 
-  // `count` elements of any strides, a vector at a time. Compiled once, not wherever it is called.
-  __attribute__((noinline)) void parts(const Body<T>& body, int64_t count) {
+  // `count` elements, a vector at a time.
+  __attribute__((noinline)) void parts(const Body<T>& body, int64_t count, bool is_dense) {
     constexpr int64_t kStep = kLanes<T>;
-    for (; count >= kStep; count -= kStep) part(body, kStep);
-    if (count > 0) part(body, count);
+    if (is_dense) {
+      for (; count > 0; count -= kStep) part<true>(body, std::min(kStep, count));
+    } else {
+      for (; count >= kStep; count -= kStep) part<false>(body, kStep);
+      if (count > 0) part<false>(body, count);
+    }
   }
 
  private:
+  template <bool kDense>
   ACTINIUM_HD void part(const Body<T>& body, int64_t m) {
     T x[kInputs], y[kOutputs];
-    for (int k = 0; k < kInputs; ++k) x[k] = load_some<T, scalar_t>(in[k], in_strides[k], m);
+    for (int k = 0; k < kInputs; ++k) {
+      x[k] = kDense && in_strides[k] != 0 ? load_some<T>(reinterpret_cast<const scalar_t*>(in[k]), m)
+                                          : load_some<T, scalar_t>(in[k], in_strides[k], m);
+    }
     body(x, y);
     for (int k = 0; k < kOutputs; ++k) {
-      if (kOutputs == 1 || out[k]) store_some<scalar_t>(out[k], out_strides[k], m, y[k]);
+      if (kOutputs > 1 && out[k] == nullptr) continue;
+      kDense ? store_some(reinterpret_cast<scalar_t*>(out[k]), m, y[k])
+             : store_some<scalar_t>(out[k], out_strides[k], m, y[k]);
     }
     skip(m);
   }
@@ -130,7 +140,8 @@ void loop(const double* params, const Block& block) {
       // Up to a cache line of the first output; the second must come to one as well.
       constexpr uintptr_t kLine = 64;
       const auto past_line = [](const char* p) { return reinterpret_cast<uintptr_t>(p) % kLine; };
-      row.parts(narrow, std::min<int64_t>(row.n, (kLine - past_line(row.out[0])) % kLine / sizeof(scalar_t)));
+      const int64_t to_line = (kLine - past_line(row.out[0])) % kLine / sizeof(scalar_t);
+      row.parts(narrow, std::min(row.n, to_line), dense);
       for (const char* out : row.out) stream &= past_line(out) == 0;
     }
     row.template whole<W>(wide, stream);
