@@ -1,281 +1,756 @@
-// How far the activations are from the exact values, and how long one takes: of every float32, bfloat16 and float16
-// there is, and of samples of float64.
+// Measures how far f, f' and f'' of an activation are from the exact values, ours and the builtin's, for one chunk of
+// inputs, and prints what it found as one JSON object. benchmarks/accuracy.py cuts the work into chunks and gathers the
+// results; scripts/accuracy runs it.
 //
-// It includes the formulas and nothing of torch but its vectors, and is compiled once per CPU capability, with the
-// flags of csrc/cpu/kernels. Prints, for each op and pass, the worst input, what was got, what was wanted and the error
-// in units in the last place; for derivatives, the error also as a share of the bound (4 ULP, or 2^-23 where |x| <= 8;
-// float64: 2^-52).
+//   accuracy --op mish|swish|gelu_tanh|selu|dice --dtype float32|bfloat16|float16 --first BITS --count N [--step S]
+//   accuracy --op mish|swish|gelu_tanh|selu      --dtype float64                  --seed S     --count N
+//            [--beta B]
 //
-//   accuracy [--dtype float32|float64|bfloat16|float16] [--op NAME] [--pass 0|1|2] [--beta B]
-//            [--step N]      every N-th float32          [--samples N]  of float64
-//            [--from A --to B]  only inputs in [A, B]    [--speed]      nanoseconds per element instead
+// The inputs are N bit patterns, every S-th from --first on, or N random float64. The instruction set is the one that
+// ATEN_CPU_CAPABILITY names, for ours and for the builtin. Operators are called as users call them: the derivatives
+// come from autograd, which runs the backward and the double backward with gradients of 1, and what is measured is what
+// they stored in that dtype.
+//
+// An error is a share of the bound that the project promises, 1 where it is just met:
+//   float32         f 2 ULP; f' and f'' 4 ULP or, where |beta x| <= 8, 2^-23 (f'': times |beta|)
+//   float64         4 ULP; derivatives, where |beta x| <= 8, or 2^-52 (f'': times |beta|)
+//   half types      0.501 ULP
+//   dice            4 units of the sum of the magnitudes of its terms (see csrc/math/dice.h); half types: 0.5 ULP more
+// NaN, infinity and zero where the exact value is none (zero: where it is a normal number) are infinitely many ULP.
+//
+// Two references. Every input is screened with one that is fast: vectorized double for float32 and the half types,
+// which is 2^-20 of their ULP off at most; long double for float64, 0.01 ULP. An input that could be the worst, by the
+// margin of the screen, is measured again with tests/cpp/math/reference.h in double or __float128, and that is what
+// counts. The program ends with an error where the two differ by more than the margin.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <actinium/actinium.h>
+#include <quadmath.h>
+#include <torch/csrc/autograd/autograd.h>
+
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cinttypes>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
 
-#if defined(CPU_CAPABILITY_AVX2) || defined(CPU_CAPABILITY_AVX512)
-#include "csrc/cpu/vec_prim.h"
-#define ACTINIUM_LANES 1
-#endif
-#include "csrc/math/activations.h"
 #include "tests/cpp/math/reference.h"
+
+// The best instruction set of the machine for the reference, whatever is measured.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define ACTINIUM_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define ACTINIUM_CLONES
+#endif
+#define ACTINIUM_INLINE inline __attribute__((always_inline))
 
 namespace {
 
 using namespace actinium;
+using at::Tensor;
+using Quad = __float128;
+using Wide = long double;
 
-struct Options {
-  std::string dtype = "float32", op;
-  int pass = -1;
-  double beta = 1, from = -INFINITY, to = INFINITY;
-  uint64_t step = 1, samples = 1000000;
-  bool speed = false;
-};
+constexpr int kPasses = 3;
+constexpr int64_t kBlock = 1 << 15;
+constexpr double kInf = std::numeric_limits<double>::infinity();
 
-#if defined(ACTINIUM_LANES)
-template <class Real>
-using Compute = at::vec::Vectorized<Real>;
-#elif defined(CPU_CAPABILITY_DEFAULT)
-template <class Real>
-using Compute = double;
-#else
-template <class Real>
-using Compute = Real;
-#endif
-
-template <int pass, class A, class T>
-ACTINIUM_HD T evaluate(const A& activation, T x) {
-  if constexpr (pass == 0) return activation.f(x);
-  if constexpr (pass == 1) return activation.df(x);
-  if constexpr (pass == 2) return activation.d2f(x);
+template <class To, class From>
+ACTINIUM_INLINE To bit_cast(From from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof(to));
+  return to;
 }
 
-// n a multiple of 16
-template <template <class> class Activation, int pass, class Real>
-__attribute__((noinline)) void run(const double* params, const Real* x, Real* y, int64_t n) {
-  using T = Compute<Real>;
-  const Activation<T> activation(params);
-#if defined(ACTINIUM_LANES)
-  for (int64_t i = 0; i < n; i += T::size()) evaluate<pass>(activation, T::loadu(x + i)).store(y + i);
-#else
-  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<Real>(evaluate<pass>(activation, static_cast<T>(x[i])));
-#endif
+// A condition is a mask of all bits, and a choice is made of bits, so that the compiler can make vectors of loops.
+ACTINIUM_INLINE int64_t mask(bool condition) { return condition ? -1 : 0; }
+template <class R>
+ACTINIUM_INLINE R select(int64_t mask, R yes, R no) {
+  if constexpr (sizeof(R) == 8) {
+    return bit_cast<R>((bit_cast<int64_t>(yes) & mask) | (bit_cast<int64_t>(no) & ~mask));
+  } else {
+    return mask ? yes : no;
+  }
+}
+template <class R>
+ACTINIUM_INLINE R magnitude(R v) {
+  if constexpr (sizeof(R) == 8) {
+    return bit_cast<R>(bit_cast<int64_t>(v) & std::numeric_limits<int64_t>::max());
+  } else {
+    return v < 0 ? -v : v;
+  }
+}
+
+[[noreturn]] void fail(const std::string& message) {
+  std::fprintf(stderr, "accuracy: %s\n", message.c_str());
+  std::exit(2);
+}
+
+// ------------------------------------------------------------------------------------------------------- the screen
+
+// exp(-a) and expm1(-a) for a >= 0, within 2 ULP. Below exp(-700) nothing is a float any more.
+template <class R>
+struct Decay {
+  R e, less_one;
+};
+
+// 1 / factorial + r / next factorial + ...
+ACTINIUM_INLINE double taylor(double, double factorial) { return 1 / factorial; }
+template <class... More>
+ACTINIUM_INLINE double taylor(double r, double factorial, More... more) {
+  return taylor(r, more...) * r + 1 / factorial;
+}
+
+ACTINIUM_INLINE Decay<double> decay(double a) {
+  const double y = select(mask(a < 700), -a, -700.);
+  const double u = y * 0x1.71547652b82fep0 + 0x1.8p52;
+  const double n = u - 0x1.8p52;
+  const double r = (y - n * 0x1.62e42fefa3p-1) - n * 0x1.3de6af278ece6p-42;
+  const double q =
+      taylor(r, 2, 6, 24, 120, 720, 5040, 40320, 362880, 3628800, 39916800, 479001600, 6227020800, 87178291200);
+  const double p = q * r * r + r;
+  const double scale = bit_cast<double>((bit_cast<uint64_t>(u) + 1023) << 52);
+  return {scale * p + scale, scale * p + (scale - 1)};
+}
+
+// The argument comes with what its rounding to long double left, which would count |a| times.
+ACTINIUM_INLINE Decay<Wide> decay(Quad a) {
+  const Wide high = static_cast<Wide>(a);
+  const Wide rest = static_cast<Wide>(a - high);
+  return {std::exp(-high) * (1 - rest), std::expm1(-high) - rest * std::exp(-high)};
 }
 
 template <class R>
-R exact(const std::string& op, int pass, R x, double beta) {
-  if (op == "mish") return reference::mish(pass, x);
-  if (op == "swish") return reference::swish(pass, x, R(beta));
-  if (op == "gelu_tanh") return reference::gelu_tanh(pass, x);
-  return reference::selu(pass, x);
-}
-
-struct Worst {
-  double share = -1, ulp = 0, x = 0, got = 0, want = 0;
-  void take(double s, double u, double x_, double got_, double want_) {
-    if (s > share) *this = {s, u, x_, got_, want_};
-  }
-  void print(const char* what) const {
-    if (share >= 0)
-      std::printf("  %-6s %7.3f of bound, %9.3f ULP at %a (%.9g): got %a (%.9g), want %a\n", what, share, ulp, x, x,
-                  got, got, want);
-  }
+struct Values {
+  R f, df, d2f;
 };
 
-// A half type as a float: rounds to nearest even.
-template <int kMantissa, int kMinExponent>
-float round_half(float v) {
-  if (!std::isfinite(v) || v == 0) return v;
-  const int exponent = std::max(std::ilogb(v), kMinExponent);
-  const double unit = std::ldexp(1.0, exponent - kMantissa);
-  const double r = std::nearbyint(v / unit) * unit;
-  const double max = kMantissa == 7 ? 0x1.fep127 : 65504;
-  return std::fabs(r) > max ? std::copysign(INFINITY, v) : static_cast<float>(r);
+// x sigmoid(v), with e = exp(-|v|) and the derivatives of v
+template <class R>
+ACTINIUM_INLINE Values<R> gate(int64_t right, R x, R e, R v1, R v2) {
+  const R large = 1 / (1 + e), small = e * large;
+  const R s = select(right, large, small), c = select(right, small, large);
+  return {x * s, s * (1 + x * c * v1), s * c * (2 * v1 + x * v2 + x * v1 * v1 * (c - s))};
 }
 
-float from_bits(uint32_t bits) {
-  float v;
-  std::memcpy(&v, &bits, 4);
-  return v;
+// A: in what the argument of the exponential is computed
+template <class R, class A>
+ACTINIUM_INLINE Values<R> swish(R x, double beta) {
+  const A v = A(beta) * A(x);
+  return gate<R>(mask(v > 0), x, decay(magnitude(v)).e, R(beta), R(0));
 }
 
-constexpr int64_t kBlock = 1 << 12;
+template <class R, class A>
+ACTINIUM_INLINE Values<R> gelu_tanh(R x, double) {
+  constexpr Quad k = 1.59576912160573071175978423973752747Q, b = 0.044715Q;  // 2 sqrt(2 / pi)
+  const A v = A(k) * A(x) * (1 + A(b) * A(x) * A(x));
+  return gate<R>(mask(v > 0), x, decay(magnitude(v)).e, R(k) * (1 + 3 * R(b) * x * x), 6 * R(k) * R(b) * x);
+}
 
-template <template <class> class Activation, int pass>
-void check(const Options& o) {
-  const std::string op = Activation<float>::kName;
-  if ((!o.op.empty() && o.op != op) || (o.pass >= 0 && o.pass != pass)) return;
-  double params[1] = {o.beta};
-  if (o.dtype != "float64") params[0] = static_cast<float>(o.beta);
+template <class R, class A>
+ACTINIUM_INLINE Values<R> mish(R x, double) {
+  const int64_t right = mask(x > 0);
+  const R e = decay(A(magnitude(x))).e;
+  const R n = select(right, 1 + 2 * e, e * (e + 2));
+  const R d = select(right, 1 + 2 * e * (1 + e), 2 + e * (e + 2));
+  const R inverse = 1 / (d * (1 + e));
+  const R per_d = inverse * (1 + e), large = inverse * d, small = e * large;
+  const R t = n * per_d;
+  const R w = select(right, large, small), c = select(right, small, large);
+  const R root = select(right, 2 * e, R(2)) * (1 + e) * per_d;
+  const R t1 = root * root * w;  // (1 - t^2) sigmoid(x)
+  return {x * t, t + x * t1, t1 * (2 + x * (c - 2 * t * w))};
+}
 
-  if (o.speed) {
-    const auto time = [&](auto zero) {
-      using Real = decltype(zero);
-      std::vector<Real> x(1 << 13), y(1 << 13);
-      std::mt19937 random(1);
-      std::normal_distribution<double> normal(0, 3);
-      for (Real& v : x) v = static_cast<Real>(normal(random));
-      double best = 1e30;
-      for (int repeat = 0; repeat < 400; ++repeat) {
-        const auto start = std::chrono::steady_clock::now();
-        for (int k = 0; k < 8; ++k) run<Activation, pass>(params, x.data(), y.data(), x.size());
-        const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - start;
-        best = std::min(best, took.count() / (8 * x.size()));
-      }
-      std::printf("%-10s pass %d %s: %.3f ns per element\n", op.c_str(), pass, o.dtype.c_str(), best);
+template <class R, class A>
+ACTINIUM_INLINE Values<R> selu(R x, double) {
+  constexpr Quad lambda = 1.0507009873554804934193349852946Q, alpha = 1.6732632423543772848170429916717Q;
+  const int64_t right = mask(x > 0);
+  const Decay<R> left = decay(A(select(right, R(0), -x)));
+  const R slope = R(lambda * alpha) * left.e;
+  return {select(right, R(lambda) * x, select(mask(x == 0), x, R(lambda * alpha) * left.less_one)),
+          select(right, R(lambda), slope), select(right, R(0), slope)};
+}
+
+// Beyond |beta x| = 1000 there are only limits: f(x) is slope x or bottom.
+template <class R>
+struct Limits {
+  R slope, bottom;
+};
+template <class R, class F>
+ACTINIUM_INLINE Values<R> with_limits(double x, double beta, Limits<R> to, F function) {
+  const int64_t far = mask(magnitude(beta * x) > 1000), right = mask(beta * x > 0), nan = mask(x != x);
+  const Values<R> v = function(select(far, R(0), R(x)));
+  return {select(nan, R(x), select(far, select(right, to.slope * R(x), to.bottom), v.f)),
+          select(nan, R(x), select(far, select(right, to.slope, R(0)), v.df)),
+          select(nan, R(x), select(far, R(0), v.d2f))};
+}
+
+// screen_mish(const double*, ...) in vectors of double, and another in long double, for each activation
+#define ACTINIUM_SCREEN(name, attributes, R, A, slope, bottom)                                                         \
+  attributes void screen_##name(const double* __restrict x, double beta, int64_t n, R* __restrict f, R* __restrict df, \
+                                R* __restrict d2f) {                                                                   \
+    for (int64_t i = 0; i < n; ++i) {                                                                                  \
+      const auto v = with_limits<R>(x[i], beta, Limits<R>{slope, bottom}, [&](R in) { return name<R, A>(in, beta); }); \
+      f[i] = v.f;                                                                                                      \
+      df[i] = v.df;                                                                                                    \
+      d2f[i] = v.d2f;                                                                                                  \
+    }                                                                                                                  \
+  }
+#define ACTINIUM_SCREENS(name, slope, bottom)                           \
+  ACTINIUM_SCREEN(name, ACTINIUM_CLONES, double, double, slope, bottom) \
+  ACTINIUM_SCREEN(name, , Wide, Quad, slope, bottom)
+ACTINIUM_SCREENS(mish, 1, 0)
+ACTINIUM_SCREENS(swish, 1, 0)
+ACTINIUM_SCREENS(gelu_tanh, 1, 0)
+ACTINIUM_SCREENS(selu, 1.0507009873554804934193349852946L, -1.7580993408473768599402175208123L)
+#undef ACTINIUM_SCREENS
+#undef ACTINIUM_SCREEN
+
+template <class S>
+void screen(const std::string& op, const double* x, double beta, int64_t n, std::vector<S>* want) {
+  using Function = void (*)(const double*, double, int64_t, S*, S*, S*);
+  const Function function = op == "mish"        ? Function(screen_mish)
+                            : op == "swish"     ? Function(screen_swish)
+                            : op == "gelu_tanh" ? Function(screen_gelu_tanh)
+                                                : Function(screen_selu);
+  function(x, beta, n, want[0].data(), want[1].data(), want[2].data());
+}
+
+// ----------------------------------------------------------------------------------------------- errors and bounds
+
+// The format of a result, and what its error is a share of.
+struct Measure {
+  int pass;
+  int mantissa, min_exponent;
+  double max, smallest_normal;
+  Wide overflow;              // half a unit above the largest number: from here on rounding gives infinity
+  double per_ulps;            // 1 / the ULP allowed
+  double near, per_absolute;  // where |x| <= near, an error of 1 / per_absolute is allowed, too
+};
+
+// 1 / the unit in the last place of want; an infinity has the smallest unit, as in reference::ulp.
+ACTINIUM_INLINE double per_unit(double want, const Measure& m) {
+  const int64_t biased = (bit_cast<int64_t>(want) >> 52) & 0x7ff;
+  const int64_t least = m.min_exponent + 1023;
+  const int64_t usual = mask(biased > least) & mask(biased != 0x7ff);
+  const int64_t exponent = (biased & usual) | (least & ~usual);
+  return bit_cast<double>((2046 + m.mantissa - exponent) << 52);
+}
+// That of float64 may be more than a double holds.
+template <class R>
+ACTINIUM_INLINE R per_unit(R want, const Measure& m) {
+  const double near = static_cast<double>(want);
+  const bool normal = std::isfinite(near) && near != 0;
+  return std::ldexp(Wide(1), m.mantissa - (normal ? std::max(std::ilogb(near), m.min_exponent) : m.min_exponent));
+}
+
+// What no small error excuses: a zero for a normal number, and f(-0) = +0.
+template <class R>
+ACTINIUM_INLINE int64_t wrong_zero(double x, double got, R want, const Measure& m) {
+  const int64_t lost = mask(got == 0) & mask(magnitude(want) >= R(m.smallest_normal));
+  const int64_t zeros = mask(m.pass == 0) & mask(x == 0);
+  const int64_t signs_differ = mask((bit_cast<int64_t>(got) ^ bit_cast<int64_t>(x)) < 0);
+  return lost | (zeros & signs_differ);
+}
+
+// |got - want|, infinite for a wrong infinity or NaN. An overflow is right where rounding overflows.
+template <class R>
+ACTINIUM_INLINE R error_of(double got, R want, const Measure& m) {
+  const R size = magnitude(want);
+  const int64_t same_sign = mask((got > 0) == (want > 0));
+  const int64_t overflow = mask(magnitude(got) == kInf) & same_sign & mask(size >= R(m.overflow));
+  const int64_t both_nan = mask(got != got) & mask(want != want);
+  const R error = magnitude(R(got) - want);
+  return select(overflow | both_nan, R(0), select(mask(error != error), R(kInf), error));
+}
+
+// The share of its bound that an error takes.
+template <class R>
+ACTINIUM_INLINE double share(double x, double got, R want, const Measure& m) {
+  const R error = error_of(got, want, m);
+  const double ulp = static_cast<double>(error * per_unit(want, m));
+  const double of_ulps = select(wrong_zero(x, got, want, m), kInf, ulp * m.per_ulps);
+  const double of_absolute = static_cast<double>(error) * m.per_absolute;
+  return select(mask(magnitude(x) <= m.near) & mask(of_absolute < of_ulps), of_absolute, of_ulps);
+}
+ACTINIUM_CLONES void shares(const double* __restrict x, const double* __restrict got, const double* __restrict want,
+                            int64_t n, const Measure& measure, double* __restrict out) {
+  const Measure m = measure;
+  for (int64_t i = 0; i < n; ++i) out[i] = share(x[i], got[i], want[i], m);
+}
+void shares(const double* x, const double* got, const Wide* want, int64_t n, const Measure& m, double* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = share(x[i], got[i], want[i], m);
+}
+
+// Of the shares where |x| <= 8, and of those beyond (NaN is here): the largest, and how many are above 1. Shares are
+// not negative, so that their bits are ordered as they are, and a maximum of integers can be vectorized.
+struct Region {
+  int64_t largest = -1, beyond = 0, count = 0;
+};
+ACTINIUM_CLONES void summarize(const double* __restrict x, const double* __restrict shares, int64_t n,
+                               Region* regions) {
+  int64_t near = -1, far = -1, near_beyond = 0, beyond = 0, near_count = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t bits = bit_cast<int64_t>(shares[i]);
+    const int64_t is_near = magnitude(x[i]) <= 8 ? -1 : 0;
+    const int64_t is_beyond = shares[i] > 1 ? -1 : 0;
+    const int64_t in_near = bits | ~is_near, in_far = bits | is_near;
+    near = near > in_near ? near : in_near;
+    far = far > in_far ? far : in_far;
+    near_count -= is_near;
+    near_beyond -= is_near & is_beyond;
+    beyond -= is_beyond;
+  }
+  regions[0] = {near, near_beyond, near_count};
+  regions[1] = {far, beyond - near_beyond, n - near_count};
+}
+
+// ------------------------------------------------------------------------------------------------------- operators
+
+struct Task {
+  std::string op, dtype;
+  double beta = 1;
+  uint64_t first = 0, count = 0, step = 1, seed = 0;
+};
+
+// What is measured: dice has no second derivative here.
+int passes(const Task& task) { return task.op == "dice" ? 2 : kPasses; }
+
+constexpr double kDiceAlpha = 0.25, kDiceEps = 1e-8;  // mean 0, variance 1
+
+using Function = std::function<Tensor(const Tensor&)>;
+
+std::array<Function, 2> implementations(const Task& task, at::ScalarType dtype) {
+  const double beta = task.beta;
+  if (task.op == "mish") {
+    return {[](const Tensor& x) { return actinium::mish(x); }, [](const Tensor& x) { return at::mish(x); }};
+  }
+  if (task.op == "gelu_tanh") {
+    return {[](const Tensor& x) { return actinium::gelu_tanh(x); },
+            [](const Tensor& x) { return at::gelu(x, "tanh"); }};
+  }
+  if (task.op == "selu") {
+    return {[](const Tensor& x) { return actinium::selu(x); }, [](const Tensor& x) { return at::selu(x); }};
+  }
+  if (task.op == "swish") {
+    return {[=](const Tensor& x) { return actinium::swish(x, beta); },
+            [=](const Tensor& x) { return beta == 1 ? at::silu(x) : x * at::sigmoid(x * beta); }};
+  }
+  const Tensor alpha = at::full({1}, kDiceAlpha, at::kFloat), mean = at::zeros({1}, at::kFloat),
+               var = at::ones({1}, at::kFloat);
+  return {[=](const Tensor& x) {
+            return actinium::dice(x.view({-1, 1}), alpha, mean, var, /*training=*/false, 0.1, kDiceEps).view({-1});
+          },
+          [=](const Tensor& x) {
+            const Tensor p = at::sigmoid((x - mean.to(dtype)) / at::sqrt(var.to(dtype) + kDiceEps));
+            return p * x + (1 - p) * alpha.to(dtype) * x;
+          }};
+}
+
+// f, f' and f'' of every x, as float64.
+std::vector<Tensor> evaluate(const Function& function, const Tensor& x, int passes) {
+  const Tensor leaf = x.detach().requires_grad_();
+  const Tensor ones = at::ones_like(x);
+  std::vector<Tensor> values{function(leaf)};
+  while (static_cast<int>(values.size()) < passes) {
+    const bool again = static_cast<int>(values.size()) + 1 < passes;
+    values.push_back(torch::autograd::grad({values.back()}, {leaf}, {ones}, again, again)[0]);
+  }
+  for (Tensor& v : values) v = v.detach().to(at::kDouble);
+  return values;
+}
+
+// ---------------------------------------------------------------------------------------------------- what is found
+
+struct Worst {
+  double share = -1, ulp = 0, x = 0, got = 0;
+  std::string want = "0x0p+0";
+};
+struct Found {
+  int64_t count = 0, beyond = 0;
+  Worst worst;
+};
+// Of one implementation.
+struct Findings {
+  Found passes[kPasses][2];                                 // |x| <= 8, the tails
+  std::map<uint64_t, std::array<double, kPasses>> binades;  // the largest share by a binade's first bit pattern
+};
+
+std::string hexadecimal(double v) {
+  char text[64];
+  std::snprintf(text, sizeof(text), "%a", v);
+  return text;
+}
+std::string hexadecimal(Quad v) {
+  char text[96];
+  quadmath_snprintf(text, sizeof(text), "%.17Qa", v);
+  return text;
+}
+
+// What counts: one input, measured with the reference.
+template <class R>
+R reference_of(const Task& task, int pass, double x) {
+  if (task.op == "mish") return reference::mish(pass, R(x));
+  if (task.op == "swish") return reference::swish(pass, R(x), R(task.beta));
+  if (task.op == "gelu_tanh") return reference::gelu_tanh(pass, R(x));
+  return reference::selu(pass, R(x));
+}
+
+template <class S>
+struct Settling;  // the reference that a screen's values are settled with, and the screen's margin as a share
+template <>
+struct Settling<double> {
+  using Reference = double;
+  static constexpr double kMargin = 0x1p-20;
+};
+template <>
+struct Settling<Wide> {
+  using Reference = Quad;
+  static constexpr double kMargin = 0.01;
+};
+
+// Below this share an input is not worth a second measurement.
+constexpr double kSmall = 0.02;
+
+template <class S>
+Worst settle(const Task& task, const Measure& m, double x, double got, S screened) {
+  using R = typename Settling<S>::Reference;
+  const R want = reference_of<R>(task, m.pass, x);
+  const R off = magnitude(want - R(screened));
+  const double margin = Settling<S>::kMargin;
+  if (off * per_unit(want, m) * m.per_ulps > margin && !(std::fabs(x) <= m.near && off * m.per_absolute <= margin)) {
+    fail("the references differ: " + task.op + " pass " + std::to_string(m.pass) + " at " + hexadecimal(x) + ": " +
+         hexadecimal(static_cast<double>(screened)) + " and " + hexadecimal(want));
+  }
+  const double ulp = wrong_zero(x, got, want, m) || error_of(got, want, m) == R(kInf)
+                         ? kInf
+                         : reference::ulp(got, want, m.mantissa, m.min_exponent, R(m.max));
+  return {share(x, got, want, m), ulp, x, got, hexadecimal(want)};
+}
+
+// Adds a block: x, what an implementation got, what the screen wanted, and its shares.
+template <class S, class Settle>
+void add(Found* found, const double* x, const double* got, const S* want, const double* shares, int64_t n,
+         Settle settle) {
+  Region regions[2];
+  summarize(x, shares, n, regions);
+  for (int r = 0; r < 2; ++r) {
+    Found& to = found[r];
+    to.count += regions[r].count;
+    to.beyond += regions[r].beyond;
+    const auto threshold = [&] {
+      return to.worst.share < 0 ? -1 : std::max(to.worst.share - Settling<S>::kMargin, kSmall);
     };
-    if (o.dtype == "float64") {
-      time(double{});
-    } else {
-      time(float{});
-    }
-    return;
-  }
-
-  Worst middle, tail;
-  uint64_t count = 0;
-  // share of the bound
-  const auto judge = [&](double x, double ulp, double error, double got, double want, double bound) {
-    ++count;
-    double share = ulp / bound;
-    const bool far = std::fabs(x) > 8;
-    if (pass > 0 && !far) share = std::min(share, error / 0x1p-23);
-    (far ? tail : middle).take(share, ulp, x, got, want);
-  };
-
-  if (o.dtype == "float64") {
-    std::mt19937_64 random(1);
-    std::uniform_real_distribution<double> unit(0, 1);
-    std::vector<double> x(kBlock), y(kBlock);
-    for (uint64_t done = 0; done < o.samples; done += kBlock) {
-      for (double& v : x) {
-        do {
-          const double u = unit(random);
-          switch (random() % 6) {
-            case 0: {  // any double
-              const uint64_t bits = random();
-              std::memcpy(&v, &bits, 8);
-              break;
-            }
-            case 1:
-              v = 16 * u - 8;
-              break;
-            case 2:
-              v = 100 * u - 50;
-              break;
-            case 3:
-              v = -800 * u;
-              break;
-            case 4:  // towards the last values that are not 0
-              v = (op == "gelu_tanh" ? -19 - 3 * u : -700 - 60 * u) / (op == "swish" ? o.beta : 1);
-              break;
-            default:
-              v = std::copysign(std::exp(-40 * u), u - 0.5);
-          }
-        } while (std::isnan(v) || v < o.from || v > o.to);
-      }
-      run<Activation, pass>(params, x.data(), y.data(), kBlock);
-      for (int64_t i = 0; i < kBlock; ++i) {
-        const __float128 want = exact<__float128>(op, pass, x[i], params[0]);
-        const double u = reference::ulp(y[i], want);
-        judge(x[i], u, static_cast<double>(fabsq(want - y[i])) / 0x1p-29, y[i], static_cast<double>(want), 4);
-      }
-    }
-  } else {
-    const bool half = o.dtype != "float32";
-    const bool bfloat = o.dtype == "bfloat16";
-    const uint64_t end = half ? 1 << 16 : uint64_t(1) << 32;
-    std::vector<float> x(kBlock), y(kBlock);
-    for (uint64_t next = 0; next < end;) {
-      int64_t n = 0;
-      for (; n < kBlock && next < end; next += half ? 1 : o.step) {
-        float v;
-        if (!half) {
-          v = from_bits(static_cast<uint32_t>(next));
-        } else if (bfloat) {
-          v = from_bits(static_cast<uint32_t>(next << 16));
-        } else {
-          v = static_cast<float>(std::ldexp(static_cast<double>(next & 0x3ff) + (next & 0x7c00 ? 1024 : 0),
-                                            std::max<int>((next >> 10) & 31, 1) - 25));
-          if ((next & 0x7c00) == 0x7c00) v = next & 0x3ff ? NAN : INFINITY;
-          if (next & 0x8000) v = -v;
-        }
-        if (!(v < o.from || v > o.to)) x[n++] = v;
-      }
-      run<Activation, pass>(params, x.data(), y.data(), kBlock);
-      for (int64_t i = 0; i < n; ++i) {
-        if (std::isnan(x[i])) {
-          if (!std::isnan(y[i])) judge(x[i], INFINITY, INFINITY, y[i], NAN, 1);
-          continue;
-        }
-        const double want = exact<double>(op, pass, x[i], params[0]);
-        if (!half) {
-          judge(x[i], reference::ulp(y[i], want), std::fabs(want - y[i]), y[i], want, pass == 0 ? 2 : 4);
-        } else if (bfloat) {
-          const float got = round_half<7, -126>(y[i]);
-          judge(x[i], reference::ulp(got, want, 7, -126, 0x1.fep127), INFINITY, got, want, 0.501);
-        } else {
-          const float got = round_half<10, -14>(y[i]);
-          judge(x[i], reference::ulp(got, want, 10, -14, 65504.0), INFINITY, got, want, 0.501);
-        }
-      }
+    if (regions[r].count == 0 || bit_cast<double>(regions[r].largest) <= threshold()) continue;
+    double last_got = kInf;
+    S last_want = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const bool far = !(std::fabs(x[i]) <= 8);
+      if (far != (r == 1) || shares[i] <= threshold() || (got[i] == last_got && want[i] == last_want)) continue;
+      last_got = got[i];
+      last_want = want[i];
+      const Worst settled = settle(x[i], got[i], want[i]);
+      if (settled.share > to.worst.share) to.worst = settled;
     }
   }
-  std::printf("%s pass %d %s (%" PRIu64 " inputs)\n", op.c_str(), pass, o.dtype.c_str(), count);
-  middle.print("|x|<=8");
-  tail.print("|x|>8");
-  std::fflush(stdout);
 }
 
-template <template <class> class Activation>
-void check_all(const Options& o) {
-  check<Activation, 0>(o);
-  check<Activation, 1>(o);
-  check<Activation, 2>(o);
+// ---------------------------------------------------------------------------------------------------------- inputs
+
+struct DType {
+  const char* name;
+  at::ScalarType type;
+  int bits, mantissa, min_exponent;
+  double max;
+};
+constexpr DType kDTypes[] = {
+    {"float32", at::kFloat, 32, 23, -126, 0x1.fffffep127},
+    {"float64", at::kDouble, 64, 52, -1022, std::numeric_limits<double>::max()},
+    {"bfloat16", at::kBFloat16, 16, 7, -126, 0x1.fep127},
+    {"float16", at::kHalf, 16, 10, -14, 65504},
+};
+
+Measure measure_of(const Task& task, const DType& dtype, int pass) {
+  const bool half = dtype.bits == 16;
+  const bool derivative = pass > 0 && !half;
+  return {pass,
+          dtype.mantissa,
+          dtype.min_exponent,
+          dtype.max,
+          std::ldexp(1, dtype.min_exponent),
+          dtype.max + std::ldexp(Wide(1), std::ilogb(dtype.max) - dtype.mantissa - 1),
+          half                            ? 1 / 0.501
+          : pass == 0 && dtype.bits == 32 ? 0.5
+                                          : 0.25,
+          derivative ? 8 / std::fabs(task.beta) : -1,
+          std::ldexp(pass == 2 ? 1 / std::fabs(task.beta) : 1, dtype.mantissa)};
+}
+
+// The bit patterns from first on, to the end or that of their binade; returns how many there are.
+int64_t fill(Tensor& x, uint64_t first, uint64_t end, uint64_t step, const DType& dtype) {
+  end = std::min(end, ((first >> dtype.mantissa) + 1) << dtype.mantissa);
+  const int64_t n = static_cast<int64_t>(std::min((end - first + step - 1) / step, uint64_t(kBlock)));
+  const auto write = [&](auto* to) {
+    for (int64_t i = 0; i < n; ++i) to[i] = static_cast<std::remove_reference_t<decltype(*to)>>(first + i * step);
+  };
+  if (dtype.bits == 32) {
+    write(static_cast<uint32_t*>(x.data_ptr()));
+  } else {
+    write(static_cast<uint16_t*>(x.data_ptr()));
+  }
+  return n;
+}
+
+// Where f, f' or f'' is 0, by bisection.
+std::vector<double> roots(const Task& task) {
+  std::vector<double> found{0};
+  for (int pass = 0; pass < kPasses; ++pass) {
+    for (double x = -30; x < 30; x += 0.125) {
+      double low = x / std::fabs(task.beta), high = (x + 0.125) / std::fabs(task.beta);
+      const auto positive = [&](double at) { return reference_of<double>(task, pass, at) > 0; };
+      if (positive(low) == positive(high)) continue;
+      for (int k = 0; k < 60; ++k) {
+        const double middle = 0.5 * (low + high);
+        (positive(middle) == positive(low) ? low : high) = middle;
+      }
+      found.push_back(low);
+    }
+  }
+  return found;
+}
+
+// Random float64, dense where something happens.
+void sample(const Task& task, const std::vector<double>& roots, std::mt19937_64& random, double* x, int64_t n) {
+  // towards the last values that are not 0
+  const double last = task.op == "gelu_tanh" ? -22 : -760, range = task.op == "gelu_tanh" ? 3 : 60;
+  const auto unit = [&] { return static_cast<double>(random() >> 11) * 0x1p-53; };
+  for (int64_t i = 0; i < n; ++i) {
+    const double u = unit();
+    double v = 0;
+    switch (random() % 8) {
+      case 0:  // anything
+        v = bit_cast<double>(random());
+        break;
+      case 1:  // either end: the largest numbers, the subnormals
+        v = bit_cast<double>((random() & 1 ? uint64_t(0) : uint64_t(0x7fe) << 52) + (random() >> 12));
+        v = u < 0.5 ? v : -v;
+        break;
+      case 2:
+        v = (16 * u - 8) / task.beta;
+        break;
+      case 3:
+        v = (100 * u - 50) / task.beta;
+        break;
+      case 4:
+        v = -800 * u / task.beta;
+        break;
+      case 5:
+        v = (last + range * u) / task.beta;
+        break;
+      case 6:  // 0, of every size
+        v = std::copysign(std::exp2(-60 * u), unit() - 0.5);
+        break;
+      default: {
+        const double root = roots[random() % roots.size()];
+        v = root + std::copysign(std::exp2(-50 * u), unit() - 0.5);
+      }
+    }
+    x[i] = v;
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------ dice
+
+// f and f' in evaluation, with the sum of the magnitudes of their terms, where the rounding of z counts |z| times in
+// the gate.
+struct Term {
+  double want, size;
+};
+Term dice_term(int pass, double x) {
+  const double r = 1 / std::sqrt(1 + kDiceEps), z = x * r, other = 1 - kDiceAlpha;
+  if (std::isnan(x)) return {x, 1};
+  if (std::fabs(z) > 1000) {
+    const double slope = z > 0 ? 1 : kDiceAlpha;
+    return {pass == 0 ? slope * x : slope, pass == 0 ? slope * std::fabs(x) : slope};
+  }
+  const reference::Logistic<double> gate(z);
+  const double q = gate.s * gate.c, turn = std::fabs(z) * q;
+  if (pass == 0) {
+    return {gate.s * x + gate.c * kDiceAlpha * x, std::fabs(x) * (gate.s + turn + (gate.c + turn) * kDiceAlpha)};
+  }
+  return {kDiceAlpha + other * gate.s + r * x * other * q,
+          kDiceAlpha + other * (gate.s + turn) + r * std::fabs(x) * other * (q + turn)};
+}
+
+// In units of the sum; the half types also round once, to units of the result.
+Worst dice_error(const Measure& m, double x, double got) {
+  const Term term = dice_term(m.pass, x);
+  const bool half = m.mantissa < 23;
+  const double single = 0x1p-23 * term.size + 0x1p-149;
+  const double error = wrong_zero(x, got, term.want, m) ? kInf : error_of(got, term.want, m);
+  const double of = half ? 1 / per_unit(term.want, m) : single;
+  const double allowed = half ? 0.5 * of + 4 * single : 4 * of;
+  if (error == 0) return {0, 0, x, got, hexadecimal(term.want)};
+  return {error / allowed, error / of, x, got, hexadecimal(term.want)};
+}
+
+// ------------------------------------------------------------------------------------------------------------ runs
+
+// Runs over the blocks that `next` fills in; it returns how many inputs and sets which binade they are of.
+template <class S, class Next>
+void run(const Task& task, const DType& dtype, std::array<Findings, 2>& findings, Next next) {
+  const bool is_dice = task.op == "dice";
+  const auto functions = implementations(task, dtype.type);
+  Tensor x = at::empty({kBlock}, dtype.type);
+  std::vector<S> want[kPasses];
+  for (auto& w : want) w.resize(kBlock);
+  std::vector<double> share(kBlock);
+  uint64_t binade = 0;
+  while (const int64_t n = next(x, binade)) {
+    const Tensor inputs = x.narrow(0, 0, n);
+    const Tensor wide = inputs.to(at::kDouble);
+    const double* in = wide.const_data_ptr<double>();
+    if (!is_dice) screen<S>(task.op, in, task.beta, n, want);
+    for (size_t k = 0; k < functions.size(); ++k) {
+      const std::vector<Tensor> values = evaluate(functions[k], inputs, passes(task));
+      for (int pass = 0; pass < passes(task); ++pass) {
+        const Measure m = measure_of(task, dtype, pass);
+        const double* got = values[pass].const_data_ptr<double>();
+        Found* found = findings[k].passes[pass];
+        if (is_dice) {
+          for (int64_t i = 0; i < n; ++i) share[i] = dice_error(m, in[i], got[i]).share;
+          add(found, in, got, want[pass].data(), share.data(), n,
+              [&](double x, double got, S) { return dice_error(m, x, got); });
+        } else {
+          shares(in, got, want[pass].data(), n, m, share.data());
+          add(found, in, got, want[pass].data(), share.data(), n,
+              [&](double x, double got, S want) { return settle(task, m, x, got, want); });
+        }
+        if (dtype.bits == 32) {
+          double& largest = findings[k].binades[binade][pass];
+          largest = std::max(largest, *std::max_element(share.begin(), share.begin() + n));
+        }
+      }
+    }
+  }
+}
+
+std::array<Findings, 2> run(const Task& task, const DType& dtype) {
+  std::array<Findings, 2> findings;
+  if (dtype.bits == 64) {
+    std::mt19937_64 random(task.seed);
+    const std::vector<double> dense = roots(task);
+    uint64_t done = 0;
+    run<Wide>(task, dtype, findings, [&](Tensor& x, uint64_t&) {
+      const int64_t n = static_cast<int64_t>(std::min<uint64_t>(kBlock, task.count - done));
+      sample(task, dense, random, x.mutable_data_ptr<double>(), n);
+      done += n;
+      return n;
+    });
+  } else {
+    const uint64_t end = std::min(task.first + task.count * task.step, uint64_t(1) << dtype.bits);
+    uint64_t at = task.first;
+    run<double>(task, dtype, findings, [&](Tensor& x, uint64_t& binade) -> int64_t {
+      if (at >= end) return 0;
+      binade = at >> dtype.mantissa << dtype.mantissa;
+      const int64_t n = fill(x, at, end, task.step, dtype);
+      at += n * task.step;
+      return n;
+    });
+  }
+  return findings;
+}
+
+// ------------------------------------------------------------------------------------------------------------ main
+
+// JSON, but for infinite numbers, which are written as Python reads them.
+std::string number(double v) {
+  if (std::isinf(v)) return "Infinity";
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.9g", v);
+  return text;
+}
+
+std::string json(const Found& f) {
+  return "{\"count\": " + std::to_string(f.count) + ", \"beyond\": " + std::to_string(f.beyond) +
+         ", \"share\": " + number(f.worst.share) + ", \"ulp\": " + number(f.worst.ulp) + ", \"x\": \"" +
+         hexadecimal(f.worst.x) + "\", \"got\": \"" + hexadecimal(f.worst.got) + "\", \"want\": \"" + f.worst.want +
+         "\"}";
+}
+
+std::string json(const Findings& findings, int passes) {
+  std::string text = "{\"passes\": [";
+  for (int pass = 0; pass < passes; ++pass) {
+    text += (pass ? ", " : "") + ("{\"near\": " + json(findings.passes[pass][0])) +
+            ", \"tail\": " + json(findings.passes[pass][1]) + "}";
+  }
+  text += "], \"binades\": {";
+  const char* comma = "";
+  for (const auto& [bits, shares] : findings.binades) {
+    text += comma + ("\"" + std::to_string(bits)) + "\": [";
+    for (int pass = 0; pass < passes; ++pass) text += (pass ? ", " : "") + number(shares[pass]);
+    text += "]";
+    comma = ", ";
+  }
+  return text + "}}";
+}
+
+Task parse(int argc, char** argv) {
+  Task task;
+  for (int i = 1; i < argc; i += 2) {
+    const std::string name = argv[i];
+    if (i + 1 == argc) fail(name + " needs a value");
+    const char* value = argv[i + 1];
+    char* end = nullptr;
+    const auto integer = [&] { return std::strtoull(value, &end, 0); };
+    if (name == "--op") {
+      task.op = value;
+    } else if (name == "--dtype") {
+      task.dtype = value;
+    } else if (name == "--beta") {
+      task.beta = static_cast<float>(std::strtod(value, &end));  // so that every dtype computes with the same
+    } else if (name == "--first") {
+      task.first = integer();
+    } else if (name == "--count") {
+      task.count = integer();
+    } else if (name == "--step") {
+      task.step = integer();
+    } else if (name == "--seed") {
+      task.seed = integer();
+    } else {
+      fail("unknown option " + name);
+    }
+    if (end != nullptr && (end == value || *end != 0)) fail(name + " must be a number, got " + value);
+  }
+  const std::array<std::string, 5> ops{"mish", "swish", "gelu_tanh", "selu", "dice"};
+  if (std::find(ops.begin(), ops.end(), task.op) == ops.end()) fail("no op \"" + task.op + "\"");
+  if (task.op == "dice" && task.dtype == "float64") fail("dice is measured in float32 and the half types");
+  if (task.op != "swish" && task.beta != 1) fail("only swish has a beta");
+  if (!std::isfinite(task.beta) || task.beta == 0) fail("--beta must be finite and not 0");
+  if (task.count == 0 || task.step == 0) fail("--count and --step must be above 0");
+  return task;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options o;
-  for (int i = 1; i < argc; ++i) {
-    const std::string name = argv[i];
-    if (name == "--speed") {
-      o.speed = true;
-      continue;
-    }
-    if (i + 1 == argc) {
-      std::fprintf(stderr, "%s needs a value\n", name.c_str());
-      return 2;
-    }
-    const char* value = argv[++i];
-    if (name == "--dtype")
-      o.dtype = value;
-    else if (name == "--op")
-      o.op = value;
-    else if (name == "--pass")
-      o.pass = std::atoi(value);
-    else if (name == "--beta")
-      o.beta = std::strtod(value, nullptr);
-    else if (name == "--from")
-      o.from = std::strtod(value, nullptr);
-    else if (name == "--to")
-      o.to = std::strtod(value, nullptr);
-    else if (name == "--step")
-      o.step = std::strtoull(value, nullptr, 10);
-    else if (name == "--samples")
-      o.samples = std::strtoull(value, nullptr, 10);
-    else {
-      std::fprintf(stderr, "unknown option %s\n", name.c_str());
-      return 2;
-    }
-  }
-#define ACTINIUM_CHECK(Name) check_all<math::Name>(o);
-  ACTINIUM_ACTIVATIONS(ACTINIUM_CHECK)
+  const Task task = parse(argc, argv);
+  const auto* dtype =
+      std::find_if(std::begin(kDTypes), std::end(kDTypes), [&](const DType& d) { return task.dtype == d.name; });
+  if (dtype == std::end(kDTypes)) fail("no dtype \"" + task.dtype + "\"");
+  at::set_num_threads(1);
+  const auto findings = run(task, *dtype);
+  std::printf("{\"capability\": \"%s\", \"ours\": %s, \"builtin\": %s}\n", at::get_cpu_capability().c_str(),
+              json(findings[0], passes(task)).c_str(), json(findings[1], passes(task)).c_str());
 }

@@ -1,0 +1,74 @@
+// Every bfloat16 and float16 there is, through the operators with their 16-bit loads and stores. (scripts/accuracy does
+// it for every float32.)
+#include <ATen/ATen.h>
+#include <actinium/actinium.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <functional>
+#include <numeric>
+#include <vector>
+
+#include "tests/cpp/math/reference.h"
+
+namespace actinium::test {
+namespace {
+
+using at::Tensor;
+
+struct Row {
+  const char* name;
+  std::function<Tensor(const Tensor&)> function;
+  std::function<double(int pass, double x)> exact;
+};
+const Row kRows[] = {
+    {"mish", [](const Tensor& x) { return actinium::mish(x); },
+     [](int pass, double x) { return reference::mish(pass, x); }},
+    {"gelu_tanh", [](const Tensor& x) { return actinium::gelu_tanh(x); },
+     [](int pass, double x) { return reference::gelu_tanh(pass, x); }},
+    {"selu", [](const Tensor& x) { return actinium::selu(x); },
+     [](int pass, double x) { return reference::selu(pass, x); }},
+    {"swish", [](const Tensor& x) { return actinium::swish(x); },
+     [](int pass, double x) { return reference::swish(pass, x, 1.); }},
+    {"swish(-1.5)", [](const Tensor& x) { return actinium::swish(x, -1.5); },
+     [](int pass, double x) { return reference::swish(pass, x, -1.5); }},
+};
+
+struct Format {
+  at::ScalarType dtype;
+  int mantissa, min_exponent;
+  double max;
+};
+constexpr Format kFormats[] = {{at::kBFloat16, 7, -126, 0x1.fep127}, {at::kHalf, 10, -14, 65504}};
+
+// Computed in float32 and rounded once: 0.501 ULP. Beside its root f' is a sum of terms of size one, whose rounding in
+// float32 shows in the finest units of float16.
+TEST(Accuracy, EveryHalfIsRoundedOnce) {
+  std::vector<int16_t> bits(1 << 16);
+  std::iota(bits.begin(), bits.end(), std::numeric_limits<int16_t>::min());
+  for (const Format& format : kFormats) {
+    const Tensor x = at::tensor(bits, at::kShort).view(format.dtype).requires_grad_();
+    const Tensor ones = at::ones_like(x);
+    const Tensor wide = x.detach().to(at::kDouble);
+    for (const Row& row : kRows) {
+      Tensor y = row.function(x);
+      for (int pass = 0; pass < 3; ++pass) {
+        if (pass > 0) y = torch::autograd::grad({y}, {x}, {ones}, true, true)[0];
+        const Tensor values = y.detach().to(at::kDouble);
+        for (int64_t i = 0; i < wide.numel(); ++i) {
+          const double in = wide.const_data_ptr<double>()[i], got = values.const_data_ptr<double>()[i];
+          const double want = row.exact(pass, in);
+          const double ulp = reference::ulp(got, want, format.mantissa, format.min_exponent, format.max);
+          if (ulp <= 0.501) continue;
+          const double unit = std::fabs(got - want) / ulp;
+          EXPECT_TRUE(pass == 1 && std::fabs(want) < 0x1p-8 && ulp <= 0.5 + 0x1p-27 / unit)
+              << row.name << " pass " << pass << " " << format.dtype << ": x = " << std::hexfloat << in << ", got "
+              << got << ", want " << want << std::defaultfloat << ", " << ulp << " ULP";
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace actinium::test
