@@ -298,6 +298,12 @@ ACTINIUM_HD double permute(double value, Permutation) { return value; }
 
 #endif
 
+#if defined(CPU_CAPABILITY_AVX512)
+constexpr bool kManyRegisters = true;  // 32 of them, else 16
+#else
+constexpr bool kManyRegisters = false;
+#endif
+
 // Two vectors side by side, where there are vectors.
 template <class scalar_t>
 using pair_t = std::conditional_t<ACTINIUM_VECTORIZED, math::Pair<compute_t<scalar_t>>, compute_t<scalar_t>>;

@@ -21,6 +21,7 @@
   _(SwishDoubleBackward)             \
   _(DiceForward)                     \
   _(DiceBackward)                    \
+  _(DiceCenter)                      \
   _(DiceMoments)                     \
   _(DiceDoubleBackward)
 

@@ -90,6 +90,20 @@ struct DiceBackward {
   T mh, mhz;
 };
 
+// What batch statistics take from dx, when the means of h and h z are known only after it was written: no exponential.
+// in: dx, x; out: dx; params: as DiceBackward
+template <class T>
+struct DiceCenter {
+  static constexpr int kInputs = 2, kOutputs = 1, kParams = 5, kSums = 0;
+  ACTINIUM_HD DiceCenter(const T* params, double eps) : gate(params, eps), mh(params[3]), mhz(params[4]) {}
+  ACTINIUM_HD void operator()(const T* in, T* out, T* /*sums*/) const {
+    const T z = gate.finite((gate.finite(in[1]) - gate.mean) * gate.r);
+    out[0] = in[0] - gate.r * (mh + z * mhz);
+  }
+  DiceGate<T> gate;
+  T mh, mhz;
+};
+
 // The means that the double backward needs. in: a, g, x; sums: a, a z, h, h z, h a; params: alpha, mean, var
 template <class T>
 struct DiceMoments {

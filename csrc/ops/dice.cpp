@@ -122,14 +122,16 @@ Gradients backward(const Tensor& grad, const Tensor& self, const Tensor& alpha, 
   Tensor sums = mask[1] || (batch && mask[0]) ? call.new_sums(3) : Tensor();
   const Tensor zero = at::zeros({1}, p_alpha.options());
   if (batch) {
-    // The means of h and h z must be known before dx can be written.
-    Tensor mean_h = zero, mean_hz = zero;
+    // dx depends on the means of h and h z. Where it is rounded to 16 bits it is written when they are known; else
+    // it is written without them, by the pass that adds them up, and they are taken from it.
+    const bool wide = self.scalar_type() == opmath_type(self.scalar_type());
     if (sums.defined()) {
-      call.run(ChannelFormula::kDiceBackward, {g, x}, {Tensor()}, {p_alpha, m, v, zero, zero}, sums, eps);
+      call.run(ChannelFormula::kDiceBackward, {g, x}, {wide ? dx : Tensor()}, {p_alpha, m, v, zero, zero}, sums, eps);
     }
     if (mask[0]) {
       const Tensor means = sums / static_cast<double>(call.per_channel());
-      call.run(ChannelFormula::kDiceBackward, {g, x}, {dx}, {p_alpha, m, v, means[1], means[2]}, {}, eps);
+      call.run(wide ? ChannelFormula::kDiceCenter : ChannelFormula::kDiceBackward, {wide ? dx : g, x}, {dx},
+               {p_alpha, m, v, means[1], means[2]}, {}, eps);
     }
   } else if (mask[0] || mask[1]) {
     call.run(ChannelFormula::kDiceBackward, {g, x}, {dx}, {p_alpha, m, v, zero, zero}, sums, eps);

@@ -31,7 +31,9 @@ void for_units(Body& body, const ChannelUnits& units, int64_t begin, int64_t end
 // kWrite and kSum say at compile time what is wanted, so that the work for the rest is not done.
 template <template <class> class Formula, class scalar_t, bool kWrite, bool kSum>
 class Channels {
-  using W = pair_t<scalar_t>;
+  // Two vectors side by side, unless what a formula keeps for them fills the registers, of which AVX2 has 16.
+  static constexpr bool kTwo = kManyRegisters || Formula<double>::kParams + Formula<double>::kSums <= 4;
+  using W = std::conditional_t<kTwo, pair_t<scalar_t>, compute_t<scalar_t>>;
   using P = math::Prim<W>;
   using F = Formula<W>;
   using param_t = opmath_t<scalar_t>;

@@ -28,6 +28,7 @@ const Shape kShapes[] = {
     {"DiceBackward", ChannelFormula::kDiceBackward, 2, 1, 5, 3},
     {"DiceMoments", ChannelFormula::kDiceMoments, 3, 0, 3, 5},
     {"DiceDoubleBackward", ChannelFormula::kDiceDoubleBackward, 3, 2, 11, 3},
+    {"DiceCenter", ChannelFormula::kDiceCenter, 2, 1, 5, 0},
 };
 constexpr double kEps = 1e-3;
 constexpr int kMaxValues = 5;
@@ -80,7 +81,8 @@ void reference(ChannelFormula formula, const Wide* in, const Wide* params, Term*
   const Term alpha = params[0], other = Term(1) - alpha;
   const Wide r_ = 1 / std::sqrt(params[2] + Wide(kEps));
   const Term r = r_;
-  const int last = formula == ChannelFormula::kDiceForward ? 0 : formula == ChannelFormula::kDiceBackward ? 1 : 2;
+  const bool two = formula == ChannelFormula::kDiceBackward || formula == ChannelFormula::kDiceCenter;
+  const int last = formula == ChannelFormula::kDiceForward ? 0 : two ? 1 : 2;
   const Wide x_ = in[last];
   const Term x = x_;
   const Term z((x_ - params[1]) * r_, (std::fabs(x_) + std::fabs(params[1])) * r_);
@@ -90,6 +92,10 @@ void reference(ChannelFormula formula, const Wide* in, const Wide* params, Term*
   const Term q(p.value * n.value, weight * p.value * n.value);
   if (last == 0) {
     want[0] = p * x + n * alpha * x;
+    return;
+  }
+  if (formula == ChannelFormula::kDiceCenter) {
+    want[0] = Term(in[0]) - r * (Term(params[3]) + z * params[4]);
     return;
   }
   if (last == 1) {
