@@ -88,7 +88,12 @@ def plan(given: argparse.Namespace, native: str) -> list[Row]:
             for direction in ("forward", "step")
         ]
     else:
-        chosen += [row for capability in wanted for row in rows.grid(capability)]
+        # What torch.compile makes for a processor crashes where a lower capability was asked for.
+        chosen += [
+            replace(row, compiled=row.compiled and capability == native)
+            for capability in wanted
+            for row in rows.grid(capability)
+        ]
 
     def selected(row: Row) -> bool:
         return all(getattr(row, name) in named for name in SELECTORS if (named := getattr(given, name)))
