@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 
+import instructions
 import rows
 from rows import Row
 
@@ -37,7 +38,8 @@ def options() -> argparse.Namespace:
         prog=os.environ.get("BENCH_PROGRAM"),
         description=summary,
         epilog=f"{detail} With --kernels as the first argument, scripts/bench runs the loops alone through Google "
-        "Benchmark instead and hands the other arguments to it, such as --benchmark_filter=Mish.*Float.",
+        "Benchmark instead, with --calls a call at one element in C++, and hands the other arguments to it, such as "
+        "--benchmark_filter=Mish.*Float.",
     )
     parser.add_argument("--quick", action="store_true", help="the bars and a few rows, in two minutes")
     select = parser.add_argument_group("rows (default: all; several may be named)")
@@ -197,7 +199,13 @@ def main() -> None:
         console.print(f"{machine.sentence(here)}\n{len(chosen)} rows")
         results, finished = measure(chosen, given.seconds, console)
         everything = not (given.quick or given.no_compile or any(getattr(given, name) for name in SELECTORS))
-        run = {"machine": here, "command": command, "complete": finished and everything, "results": results}
+        run = {
+            "machine": here,
+            "command": command,
+            "complete": finished and everything,
+            "results": results,
+            "instructions": instructions.count(Path(os.environ.get("ACTINIUM_BUILD", "build"))),
+        }
         path = given.json or BUILD / (
             "complete.json" if run["complete"] else "quick.json" if given.quick else "some.json"
         )

@@ -295,6 +295,21 @@ def _costs(found: list[Result], native: str) -> list[str]:
     ]
 
 
+LIMITS = """## What limits the loops
+
+Vector instructions of the main loops for each vector of float32 elements, from the machine code
+(`benchmarks/instructions.py`). x86-64 processors issue two multiplications, fused with an addition or not, in a cycle,
+and as many or more of the others; half the multiplications, with the division beside them, is about the least number of
+cycles that a vector can take, whatever the order of instructions.
+
+The bars were set on another machine, and a ratio moves with the speed of the builtin there. Where one is not met, the
+loop is near this limit, and the call itself, whose cost the rows of one element show, counts in the ratio at 64K
+elements. What was tried: one, two, three and four vectors side by side (four, or two for f' and f'' together, are the
+fastest that stay in the registers); a formula of its own for beta = 1; a reciprocal estimate with Newton steps in place
+of the division (more instructions, and other bits); polynomials of a lower degree (the 2 ULP are lost); AVX512_BF16's
+conversion (it flushes subnormal numbers).
+"""
+
 METHOD = """## How it was measured
 
 Every contender of a row works on the same buffers, standard normal numbers times 2. In a round each takes one sample,
@@ -318,6 +333,15 @@ The builtin of each op:
 """
 
 
+def _limits(run: dict) -> list[str]:
+    kinds = ("multiply", "divide", "add", "other", "load", "store")
+    body = [
+        [f"{loop['formula']} {loop['pass']}, {loop['capability']}", *(f"{loop[kind]:.3g}" for kind in kinds)]
+        for loop in run.get("instructions", [])
+    ]
+    return [*LIMITS.splitlines(), "", *_lines(["loop", *kinds], body)] if body else []
+
+
 def document(run: dict, plot: str) -> str:
     found, native = results(run), run["machine"]["capability"]
     lines = [
@@ -331,6 +355,7 @@ def document(run: dict, plot: str) -> str:
         "",
         *_bars(run),
         *_slower(found),
+        *_limits(run),
         *_costs(found, native),
         *_grid(found, native),
         *METHOD.splitlines(),

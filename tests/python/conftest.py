@@ -7,6 +7,7 @@ from op_table import FLOATS, LIMITS, POINTWISE, ROWS, WIDE
 # A test that asks for one of these runs for every value of it.
 AXES = {
     "row": {row.name: row for row in ROWS},
+    "unbatched": {row.name: row for row in ROWS if not row.batch_stats},
     "pointwise": {row.name: row for row in POINTWISE},
     "function": {row.name: row for row in LIMITS},
     "layout": LAYOUTS,

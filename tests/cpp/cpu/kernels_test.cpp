@@ -247,10 +247,12 @@ TEST(Cpu, InstructionSetsAgreeToTheBit) {
 struct Geometry {
   int64_t outer, channels, inner;
 };
-// Both layouts; around the vector widths, the rows of a tile, its columns and the length of a piece.
-constexpr Geometry kGeometries[] = {{1, 1, 1},    {5, 3, 1},  {64, 8, 1},   {65, 17, 1}, {200, 33, 1},
-                                    {2, 1030, 1}, {1, 5, 7},  {3, 4, 16},   {2, 3, 65},  {1, 1, 5000},
-                                    {2, 2, 2049}, {7, 1, 64}, {130, 16, 1}, {4, 9, 4}};
+// Columns and pieces; around the vector widths, the rows of a tile, its columns, the length of a piece, and where rows
+// are taken together.
+constexpr Geometry kGeometries[] = {{1, 1, 1},    {5, 3, 1},    {64, 8, 1},   {65, 17, 1},  {200, 33, 1}, {2, 1030, 1},
+                                    {1, 5, 7},    {3, 4, 16},   {2, 3, 65},   {1, 1, 5000}, {2, 2, 2049}, {7, 1, 64},
+                                    {130, 16, 1}, {4, 9, 4},    {1000, 3, 1}, {999, 1, 1},  {400, 17, 1}, {2100, 2, 3},
+                                    {70, 20, 49}, {1, 2, 4100}, {515, 5, 2}};
 
 template <class scalar_t>
 struct Channel {
