@@ -364,6 +364,16 @@ ACTINIUM_HD double lane_sum(const math::Pair<T>& value) {
   return lane_sum(value.a) + lane_sum(value.b);
 }
 
+// Asks for the memory of a vector that will soon be read, or written; any address will do.
+template <class T, bool kWrite = false, class scalar_t>
+ACTINIUM_HD void prefetch(const scalar_t* base, int64_t at) {
+  constexpr uintptr_t kLine = 64;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(base) + at * sizeof(scalar_t);
+  for (uintptr_t i = 0; i < kLanes<T> * sizeof(scalar_t); i += kLine) {
+    __builtin_prefetch(reinterpret_cast<const void*>(address + i), kWrite);
+  }
+}
+
 // A vector beside elements of scalar_t, from one number for each of them in their order, and back.
 template <class scalar_t, class T>
 struct Numbers {

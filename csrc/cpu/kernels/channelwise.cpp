@@ -11,10 +11,12 @@ namespace {
 constexpr int at_least_one(int n) { return n > 0 ? n : 1; }
 
 // Calls body.tile(first column, columns, first row, rows) or body.piece(channel, first element, elements) for each
-// unit.
-template <class Body>
+// unit. Statistics and sums go from the first unit to the last, and what is computed with them from the last to the
+// first: it begins with what they have left in the caches.
+template <bool kFromLast, class Body>
 void for_units(Body& body, const ChannelUnits& units, int64_t begin, int64_t end) {
-  for (int64_t unit = begin; unit < end; ++unit) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t unit = kFromLast ? begin + end - 1 - i : i;
     if (units.columns) {
       const int64_t column = unit / units.down * units.kColumns, row = unit % units.down * units.kRows;
       const int64_t rows = ChannelUnits::ceil_div(units.numel - column, units.width);  // with this column
@@ -39,7 +41,7 @@ class Channels {
   using param_t = opmath_t<scalar_t>;
   static constexpr int64_t kStep = kLanes<W>;
   static constexpr int kSums = kSum ? F::kSums : 0;
-  static constexpr int64_t kBlock = 4;
+  static constexpr int64_t kBlock = 4, kAhead = 8;  // rows
 
  public:
   Channels(const Channelwise& problem_, const ChannelUnits& units_, double* sums_)
@@ -125,7 +127,13 @@ class Channels {
   ACTINIUM_HD void down(const F& in_memory, int64_t at, int64_t n, int64_t rows, Totals& total) const {
     const F f = in_memory;
     Totals totals = total;
-    for (int64_t r = 0; r < rows; ++r) step<kPartial>(f, at + r * units.width, n, totals);
+    for (int64_t r = 0; r < rows; ++r) {
+      // Several rows side by side are no stream that a processor would see.
+      const int64_t ahead = at + (r + kAhead) * units.width;
+      for (int k = 0; k < F::kInputs; ++k) prefetch<W>(input(k), ahead);
+      for (int k = 0; k < (kWrite ? F::kOutputs : 0); ++k) prefetch<W, true>(output(k), ahead);
+      step<kPartial>(f, at + r * units.width, n, totals);
+    }
     total = totals;
   }
 
@@ -168,7 +176,7 @@ class Channels {
 template <template <class> class Formula, class scalar_t, bool kWrite, bool kSum>
 void loop(const Channelwise& problem, const ChannelUnits& units, int64_t begin, int64_t end, double* sums) {
   Channels<Formula, scalar_t, kWrite, kSum> channels(problem, units, sums);
-  for_units(channels, units, begin, end);
+  for_units</*kFromLast=*/!kSum>(channels, units, begin, end);
 }
 
 template <template <class> class Formula>
@@ -268,7 +276,10 @@ class Stats {
     };
     const double count = static_cast<double>(row_end - row);
     W sum = broadcast<W>(0);
-    for (int64_t r = row; r < row_end; ++r) sum = sum + element(r);
+    for (int64_t r = row; r < row_end; ++r) {
+      prefetch<W>(input, (r + kBlock) * units.width + at);
+      sum = sum + element(r);
+    }
     const W mean = sum * broadcast<W>(static_cast<lane_t<W>>(1 / count));
     W deviations = broadcast<W>(0), squares = broadcast<W>(0);
     for (int64_t r = row; r < row_end; ++r) {
@@ -317,7 +328,7 @@ class Stats {
 template <class scalar_t>
 void stats(const ChannelStats& problem, const ChannelUnits& units, int64_t begin, int64_t end, Moments* moments) {
   Stats<scalar_t> body(problem, units, moments);
-  for_units(body, units, begin, end);
+  for_units</*kFromLast=*/false>(body, units, begin, end);
 }
 
 }  // namespace
