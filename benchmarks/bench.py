@@ -63,10 +63,15 @@ def options() -> argparse.Namespace:
         "--output", type=Path, metavar="FILE", help="the report, *.md, with its plot beside it (default: of a complete "
         "run docs/performance.md, else none)",
     )  # fmt: skip
+    parser.add_argument(
+        "--update", type=Path, metavar="FILE", help="replace these rows in an earlier run's JSON file, and report it"
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing, report what this JSON file holds")
     given = parser.parse_args()
     if given.output and given.output.suffix != ".md":
         parser.error(f"--output {given.output}: a name that ends with .md is needed")
+    if given.update and not given.update.is_file():
+        parser.error(f"--update {given.update}: there is no such file")
     if given.report and not given.report.is_file():
         parser.error(f"--report {given.report}: no such file")
     return given
@@ -178,6 +183,17 @@ def measure(chosen: list[Row], seconds: float, console) -> tuple[list[dict], boo
     return results, len(results) == len(chosen)
 
 
+def updated(run: dict, again: dict) -> dict:
+    """An earlier run with those of its rows replaced that were measured again."""
+    old, new = ({Row(**result["row"]): result for result in each["results"]} for each in (run, again))
+    update = {"command": again["command"], "machine": again["machine"], "rows": len(new)}
+    return run | {
+        "results": list((old | new).values()),
+        "instructions": again["instructions"],
+        "updates": [*run.get("updates", []), update],
+    }
+
+
 def main() -> None:
     given = options()  # before the imports, which take seconds
 
@@ -206,6 +222,8 @@ def main() -> None:
             "results": results,
             "instructions": instructions.count(Path(os.environ.get("ACTINIUM_BUILD", "build"))),
         }
+        if given.update:
+            run = updated(json.loads(given.update.read_text()), run)
         path = given.json or BUILD / (
             "complete.json" if run["complete"] else "quick.json" if given.quick else "some.json"
         )

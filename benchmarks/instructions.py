@@ -16,10 +16,9 @@ CLASSES = {
     "multiply": re.compile(r"v(fn?m(add|sub)\d+|mul)p"),
     "divide": re.compile(r"vdivp"),
     "add": re.compile(r"v(add|sub|min|max|cmp\w*)p"),
-    "store": re.compile(r"vmov(up|ap|ntp|dqu|dqa|ntdq)"),
-    "other": re.compile(r"v"),
+    "other": re.compile(r"v(?!mov(up|ap|ntp|dqu|dqa|ntdq))"),  # but for moves, loads and stores
 }
-FUNCTION = re.compile(r"^[0-9a-f]+ <.*loop<.*::(\w+)>::type, \(actinium::Pass\)(\d), float>\(.*>:$")
+FUNCTION = re.compile(r"^[0-9a-f]+ <.*::loop<actinium::math::\w+::(\w+), \(actinium::Pass\)(\d), float>\(.*>:$")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
 
 
@@ -63,14 +62,8 @@ def count(objects: Path) -> list[dict]:
             for _, name, operands in _main_loop(body):
                 if register not in operands:
                     continue
-                kind = next((kind for kind, pattern in CLASSES.items() if pattern.match(name)), None)
-                if kind == "store" and not re.search(r"\(.*\)(\{.*\})?$", operands):
-                    kind = "load" if "(" in operands else "other"
-                if kind:
+                if kind := next((kind for kind, pattern in CLASSES.items() if pattern.match(name)), None):
                     counts[kind] += 1
-            # A store stands twice, once past the caches.
-            vectors = VECTORS[number]
-            counts["store"] //= 2
-            per_vector = {kind: round(counts[kind] / vectors, 2) for kind in (*CLASSES, "load")}
+            per_vector = {kind: round(counts[kind] / VECTORS[number], 2) for kind in CLASSES}
             found.append({"capability": capability, "formula": formula, "pass": PASSES[number], **per_vector})
-    return found
+    return sorted(found, key=lambda loop: (loop["capability"] != "AVX512", loop["formula"], PASSES.index(loop["pass"])))

@@ -297,10 +297,11 @@ def _costs(found: list[Result], native: str) -> list[str]:
 
 LIMITS = """## What limits the loops
 
-Vector instructions of the main loops for each vector of float32 elements, from the machine code
-(`benchmarks/instructions.py`). x86-64 processors issue two multiplications, fused with an addition or not, in a cycle,
-and as many or more of the others; half the multiplications, with the division beside them, is about the least number of
-cycles that a vector can take, whatever the order of instructions.
+Vector instructions of the main loops for each vector of float32 elements, but for loads, stores and moves, from the
+machine code (`benchmarks/instructions.py`); additions include comparisons, minima and maxima. x86-64 processors issue
+two multiplications, fused with an addition or not, in a cycle, and as many or more of the others; half the
+multiplications, with the division beside them, is about the least number of cycles that a vector can take, whatever the
+order of instructions.
 
 The bars were set on another machine, and a ratio moves with the speed of the builtin there. Where one is not met, the
 loop is near this limit, and the call itself, whose cost the rows of one element show, counts in the ratio at 64K
@@ -334,7 +335,7 @@ The builtin of each op:
 
 
 def _limits(run: dict) -> list[str]:
-    kinds = ("multiply", "divide", "add", "other", "load", "store")
+    kinds = ("multiply", "divide", "add", "other")
     body = [
         [f"{loop['formula']} {loop['pass']}, {loop['capability']}", *(f"{loop[kind]:.3g}" for kind in kinds)]
         for loop in run.get("instructions", [])
@@ -349,6 +350,11 @@ def document(run: dict, plot: str) -> str:
         "",
         f"Written by `{run['command']}`. {machine.sentence(run['machine'])}.",
         "",
+        *(
+            f"{update['rows']} rows were measured again by `{update['command']}`: "
+            f"{machine.sentence(update['machine'])}.\n"
+            for update in run.get("updates", [])
+        ),
         "A ratio of 2 means that Actinium takes half the time. An absolute time means nothing on another machine.",
         "",
         f"![time against a copy of the same bytes]({plot})",
