@@ -238,6 +238,7 @@ def _slower(found: list[Result]) -> list[str]:
     ]
     if slow:
         body = [[str(r.row), quartiles(r.ratio["builtin"]), nanoseconds(r.per_element())] for r in slow]
+        lines += [*WHY_SLOWER.splitlines(), ""]
         lines += _lines(["row", "builtin / ours", "ours, ns/element"], body)
     return lines
 
@@ -294,6 +295,12 @@ def _costs(found: list[Result], native: str) -> list[str]:
         *_lines(header, body),
     ]
 
+
+WHY_SLOWER = """Known reasons. Swish's beta is an argument that the builtin SiLU does not have; Python and the
+dispatcher must carry it, which shows at 64 elements, where Mish, without an argument, is as fast as its builtin or
+faster. A strided input of Swish with a tensor beta and of Maxout is copied first, since the loops over channels want
+dense memory.
+"""
 
 LIMITS = """## What limits the loops
 
