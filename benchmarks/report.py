@@ -318,8 +318,8 @@ of the division (more instructions, and other bits); polynomials of a lower degr
 conversion (it flushes subnormal numbers).
 
 At 16M elements one thread is held up by arithmetic where the costs per element are those of 64K. A step of Dice makes
-two tensors of the input's size; under the system's malloc their page faults cost about as much as its arithmetic, as the
-rows of 1M elements show, where freed memory is kept.
+two tensors of the input's size; under the system's malloc their page faults cost about as much as its arithmetic, as
+the rows of 1M elements show, where freed memory is kept.
 """
 
 METHOD = """## How it was measured
