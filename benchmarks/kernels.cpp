@@ -15,6 +15,7 @@
 #include "benchmarks/streams.h"
 #include "csrc/cpu/kernels.h"
 #include "csrc/math/activations.h"
+#include "tests/cpp/processor.h"
 
 namespace actinium::benchmarks {
 namespace {
@@ -30,13 +31,8 @@ struct Capability {
 std::vector<Capability> available() {
   std::vector<Capability> here{{"DEFAULT", &cpu::DEFAULT::kKernels, DEFAULT::stream_loop}};
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    here.push_back({"AVX2", &cpu::AVX2::kKernels, AVX2::stream_loop});
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq")) {
-      here.push_back({"AVX512", &cpu::AVX512::kKernels, AVX512::stream_loop});
-    }
-  }
+  if (test::has_avx2()) here.push_back({"AVX2", &cpu::AVX2::kKernels, AVX2::stream_loop});
+  if (test::has_avx512()) here.push_back({"AVX512", &cpu::AVX512::kKernels, AVX512::stream_loop});
 #endif
   return here;
 }

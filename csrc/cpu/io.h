@@ -51,6 +51,12 @@ using compute_t = at::vec::Vectorized<opmath_t<scalar_t>>;
 template <class T>
 constexpr int64_t kLanes = T::size();
 
+// Stores a register; kStream: past the caches, to an aligned address.
+template <bool kStream>
+ACTINIUM_HD void store_register(void* p, __m256i v) {
+  kStream ? _mm256_stream_si256(static_cast<__m256i*>(p), v) : _mm256_storeu_si256(static_cast<__m256i*>(p), v);
+}
+
 // The registers of an instruction set: floats, as many halves in half a register, and all of the memory of a Pair of
 // floats in halves, in one.
 #if defined(CPU_CAPABILITY_AVX512)
@@ -60,14 +66,9 @@ using PairOfHalves = __m512i;
 ACTINIUM_HD Halves load_halves(const void* p) { return _mm256_loadu_si256(static_cast<const Halves*>(p)); }
 ACTINIUM_HD PairOfHalves load_pair(const void* p) { return _mm512_loadu_si512(p); }
 
-// kStream: past the caches, to an aligned address.
 template <bool kStream>
 ACTINIUM_HD void store_register(void* p, __m512i v) {
   kStream ? _mm512_stream_si512(static_cast<__m512i*>(p), v) : _mm512_storeu_si512(p, v);
-}
-template <bool kStream>
-ACTINIUM_HD void store_register(void* p, __m256i v) {
-  kStream ? _mm256_stream_si256(static_cast<__m256i*>(p), v) : _mm256_storeu_si256(static_cast<__m256i*>(p), v);
 }
 ACTINIUM_HD __m512i bits_of(__m512 v) { return _mm512_castps_si512(v); }
 ACTINIUM_HD __m512i bits_of(__m512d v) { return _mm512_castpd_si512(v); }
@@ -103,10 +104,6 @@ using PairOfHalves = __m256i;
 ACTINIUM_HD Halves load_halves(const void* p) { return _mm_loadu_si128(static_cast<const Halves*>(p)); }
 ACTINIUM_HD PairOfHalves load_pair(const void* p) { return _mm256_loadu_si256(static_cast<const PairOfHalves*>(p)); }
 
-template <bool kStream>
-ACTINIUM_HD void store_register(void* p, __m256i v) {
-  kStream ? _mm256_stream_si256(static_cast<__m256i*>(p), v) : _mm256_storeu_si256(static_cast<__m256i*>(p), v);
-}
 template <bool kStream>
 ACTINIUM_HD void store_register(void* p, __m128i v) {
   kStream ? _mm_stream_si128(static_cast<__m128i*>(p), v) : _mm_storeu_si128(static_cast<__m128i*>(p), v);

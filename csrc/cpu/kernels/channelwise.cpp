@@ -1,5 +1,5 @@
-// The loops of every formula with per-channel parameters: elements out and per-channel sums in one pass, for channels
-// that are the fastest dimension (a column of vectors, down a tile of rows) and for those that are not (along a row).
+// The loops of every formula with per-channel parameters, elements out and per-channel sums in one pass, and of the
+// statistics of channels: over tiles of columns and over pieces of a channel (see ChannelUnits).
 #include "csrc/cpu/io.h"
 #include "csrc/cpu/kernels.h"
 #include "csrc/math/activations.h"
@@ -201,7 +201,6 @@ ChannelLoop select(const Channelwise& problem) {
 template <class scalar_t>
 class Stats {
   using W = pair_t<scalar_t>;
-  using P = math::Prim<W>;
   static constexpr int64_t kStep = kLanes<W>;
   // As many rows at a time as stay in cache, and as the processor reads side by side.
   static constexpr int64_t kBlock = 16;

@@ -18,13 +18,10 @@ struct Units {
     for (int64_t j = 0; j < pieces; ++j) {
       piece_lane[j] = permutation<T>([&](int64_t lane) { return (j + lane * pieces) % kStep; });
       unit_lane[j] = permutation<T>([&](int64_t lane) { return (j * kStep + lane) / pieces; });
-      Real piece[kStep];
-      for (int64_t lane = 0; lane < kStep; ++lane) piece[lane] = static_cast<Real>((j * kStep + lane) % pieces);
-      piece_number[j] = load<T>(piece);
+      piece_number[j] = numbers<Real, T>([&](int64_t lane) { return (j * kStep + lane) % pieces; });
       for (int64_t vector = 0; vector < pieces; ++vector) {
-        Real here[kStep];
-        for (int64_t lane = 0; lane < kStep; ++lane) here[lane] = (j + lane * pieces) / kStep == vector;
-        in_vector[j][vector] = P::gt(load<T>(here), broadcast<T>(0));
+        in_vector[j][vector] =
+            P::gt(numbers<Real, T>([&](int64_t lane) { return (j + lane * pieces) / kStep == vector; }), T(0));
       }
     }
   }

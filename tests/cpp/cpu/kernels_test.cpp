@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "csrc/math/activations.h"
+#include "tests/cpp/processor.h"
 
 namespace actinium::cpu {
 namespace {
@@ -21,22 +22,14 @@ namespace {
 struct Capability {
   const char* name;
   const Kernels* kernels;
-  bool available;
 };
 
 std::vector<Capability> available() {
-  std::vector<Capability> all{{"DEFAULT", &DEFAULT::kKernels, true}};
+  std::vector<Capability> here{{"DEFAULT", &DEFAULT::kKernels}};
 #if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  all.push_back({"AVX2", &AVX2::kKernels, avx2});
-  all.push_back({"AVX512", &AVX512::kKernels,
-                 avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                     __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")});
+  if (test::has_avx2()) here.push_back({"AVX2", &AVX2::kKernels});
+  if (test::has_avx512()) here.push_back({"AVX512", &AVX512::kKernels});
 #endif
-  std::vector<Capability> here;
-  for (const Capability& c : all) {
-    if (c.available) here.push_back(c);
-  }
   return here;
 }
 

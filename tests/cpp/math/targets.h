@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "tests/cpp/processor.h"
+
 namespace actinium::test {
 
 struct Target {
@@ -27,11 +29,8 @@ extern const Target kTarget_AVX2, kTarget_AVX512;
 inline std::vector<const Target*> targets() {
   std::vector<const Target*> all{&kTarget_host, &kTarget_DEFAULT};
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) all.push_back(&kTarget_AVX2);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq")) {
-    all.push_back(&kTarget_AVX512);
-  }
+  if (has_avx2()) all.push_back(&kTarget_AVX2);
+  if (has_avx512()) all.push_back(&kTarget_AVX512);
 #endif
   return all;
 }
