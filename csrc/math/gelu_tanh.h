@@ -88,8 +88,10 @@ struct GeluTanh {
         P::fma_exact(T(3 * kB), square, T(Table::kA) - slope) + P::fma(T(3 * kB), square_lo, T(Table::kALo));
     const T curve = P::fma(T(12 * kB), square, T(2 * kA));
     const T curve_lo = P::fma_exact(T(12 * kB), square, T(2 * kA) - curve) + T(2 * kALo);
+    // a v'^2
     const T y = a * slope;
-    return gate_curve(exp_minus_v(a, F::kLift), P::fma(y, slope, (y + y) * slope_lo), curve, curve_lo) * T(F::kDown);
+    const T y_lo = P::fma(y + y, slope_lo, slope * P::fma_exact(a, slope, P::neg(y)));
+    return gate_curve(exp_minus_v(a, F::kLift), P::fma(y, slope, y_lo), curve, curve_lo) * T(F::kDown);
   }
 
  private:

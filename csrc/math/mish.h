@@ -77,8 +77,9 @@ struct Mish {
     const T rest = P::fma(a, e * t / d, e2);
     const T b = line + rest;
     const T b_lo = (line - b) + rest;
-    const T m = (b + P::fma(b, lifted.p, b_lo)) * lifted.scale;
-    return P::select(left, m, m * (T(4) * e)) / P::fma(d, d, (d + d) * d_lo) * T(F::kDown);
+    const T m = b + P::fma(b, lifted.p, b_lo);
+    const T again = P::fma(m, lifted.p, m) * (lifted.scale * T(4 * F::kDown));
+    return P::select(left, m, again) * lifted.scale / P::fma(d, d, (d + d) * d_lo) * T(F::kDown);
   }
 
  private:

@@ -32,9 +32,12 @@ ACTINIUM_HD T gate_curve(const Exp<T>& lifted, T y, T c, T c_lo) {
   using P = Prim<T>;
   using F = Format<typename P::Real>;
   const T e = lifted.value() * T(F::kDown);
-  const T b = P::fma(y, (e + e) / (e + T(1)), c - y);
+  // 1 + e, in two parts
+  const T d = e + T(1);
+  const T d_lo = (T(1) - d) + e;
+  const T b = P::fma(y, (e + e) / d, c - y);
   const T m = (b + P::fma(b, lifted.p, c_lo)) * lifted.scale;
-  return m / P::fma(e, e + T(2), T(1));
+  return m / P::fma(d, d, (d + d) * d_lo);
 }
 
 }  // namespace ACTINIUM_TARGET
