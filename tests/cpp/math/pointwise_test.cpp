@@ -104,6 +104,32 @@ TEST(Targets, AreTheExpectedOnes) {
   EXPECT_EQ(targets().back()->name, std::string(expected));
 }
 
+// exp and expm1, which everything is made of, as this compiler's copy computes them.
+template <class Real, class R>
+void expect_exp_within_its_bound(const std::vector<Real>& inputs) {
+  for (const Real x : inputs) {
+    const math::Exp<Real> e = math::exp<Real>(x, Real(0));
+    const Real exp = e.value(), expm1 = math::Prim<Real>::fma(e.scale, e.p, e.scale - 1);
+    ASSERT_LE(reference::ulp(exp, reference::exp(R(x))), 1.1) << "exp, x = " << std::hexfloat << x;
+    ASSERT_LE(reference::ulp(expm1, reference::expm1(R(x))), 2) << "expm1, x = " << std::hexfloat << x;
+  }
+}
+
+TEST(Exp, IsWithinItsBound) {
+  std::vector<float> single = sample(rows()[0]);
+  single.erase(std::remove_if(single.begin(), single.end(), [](float x) { return !(x > -87.3f && x < 88.3f); }),
+               single.end());
+  expect_exp_within_its_bound<float, double>(single);
+  std::mt19937_64 random(3);
+  std::uniform_real_distribution<double> wide(-708, 709), power(-40, 0);
+  std::vector<double> inputs;
+  for (int k = 0; k < 50000; ++k) {
+    const double small = std::exp(power(random));
+    inputs.insert(inputs.end(), {wide(random), small, -small});
+  }
+  expect_exp_within_its_bound<double, __float128>(inputs);
+}
+
 TEST(Pointwise, Float32IsWithinItsBound) {
   for (const Row& row : rows()) {
     const std::vector<float> x = sample(row);
