@@ -67,17 +67,21 @@ def _load() -> None:
 _check_torch()
 _load()
 
-from actinium import _vmap, functional, nn  # noqa: E402  they name the operators, which exist from here on
+# They name the operators, which exist from here on.
+from actinium import _vmap, functional, nn  # noqa: E402
+from actinium.acceleration import accelerate, is_accelerated  # noqa: E402
 
 _vmap.register()
 
 __all__ = [
     "__version__",
+    "accelerate",
     "build_info",
     "cmake_prefix_path",
     "cuda_library_path",
     "functional",
     "include_path",
+    "is_accelerated",
     "library_path",
     "nn",
 ]

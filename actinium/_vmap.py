@@ -208,7 +208,7 @@ def register():
     for name in torch._C._dispatch_get_all_op_names():
         namespace, _, rest = name.partition("::")
         base, _, overload = rest.partition(".")
-        if namespace == "actinium" and not overload.endswith("out"):
+        if namespace == "actinium" and not overload.endswith(("out", "grad_input")):
             op = getattr(getattr(ops, base), overload or "default")
             if torch.Tag.pointwise in op.tags:
                 rules[op] = _pointwise(op)

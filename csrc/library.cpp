@@ -1,5 +1,6 @@
 // The library as a whole: its namespace in the dispatcher, its version and how it was built.
 #include <ATen/Version.h>
+#include <actinium/accelerate.h>
 #include <actinium/version.h>
 #include <torch/library.h>
 #include <torch/version.h>
@@ -30,6 +31,8 @@ const char* build_info() {
 // The one owner of the namespace: a second copy of the library in a process is an error that says so.
 TORCH_LIBRARY(actinium, m) {
   m.def("_build_info() -> str", []() -> std::string { return actinium::build_info(); });
+  m.def("_accelerate(bool enabled) -> bool", [](bool enabled) { return actinium::accelerate(enabled); });
+  m.def("_accelerated() -> bool", [] { return actinium::accelerated(); });
   // Python tries the overloads of a name in the order of their definition, and puts what a failed one was given into
   // its error: a tensor beta must not be tried as a number first, its values would be printed at every call.
   actinium::ops::define_swish_tensor(m);

@@ -1,9 +1,11 @@
 #pragma once
-// The three forms of an activation, op(x), op_(x) and op(x, out=y), under every key that a builtin has kernels for.
+// The forms of an op, op(x), op_(x) and op(x, out=y), under every key that a builtin has kernels for.
 //
 // An op is described once, by a struct `Op`:
 //   static std::string name();                                  "swish"
 //   static constexpr const char *kOverload, *kOutOverload;      "Tensor", "Tensor_out"
+//   static constexpr const char *kSelf, *kOut;                  what the schema calls x and y
+//   static constexpr bool kInPlace;                             whether there is op_
 //   static bool needs_gradient(self, rest...), has_tangent(self, rest...);
 //   static auto record(self, saved, rest...);                   the node; saved is self, or what it was before op_
 //   static Tensor jvp(self, rest...);                           the output's tangent
@@ -122,32 +124,35 @@ struct Overloads {
   // ---------------------------------------------------------------------------------------------- registration
 
   static void define(torch::Library& m, const std::string& rest, const std::vector<at::Tag>& tags) {
-    m.def((full_name(Op::name(), Op::kOverload) + "(Tensor self" + rest + ") -> Tensor").c_str(), tags);
-    m.def((full_name(Op::name() + "_", Op::kOverload) + "(Tensor(a!) self" + rest + ") -> Tensor(a!)").c_str(), tags);
-    m.def((full_name(Op::name(), Op::kOutOverload) + "(Tensor self" + rest + ", *, Tensor(a!) out) -> Tensor(a!)")
-              .c_str(),
-          tags);
+    const std::string self = std::string(" ") + Op::kSelf + rest, out = std::string(", *, Tensor(a!) ") + Op::kOut;
+    m.def((functional_name() + "(Tensor" + self + ") -> Tensor").c_str(), tags);
+    m.def((out_name() + "(Tensor" + self + out + ") -> Tensor(a!)").c_str(), tags);
+    if constexpr (Op::kInPlace) m.def((in_place_name() + "(Tensor(a!)" + self + ") -> Tensor(a!)").c_str(), tags);
   }
   static void device(torch::Library& m) {
-    m.impl(full_name(Op::name(), Op::kOverload).c_str(), TORCH_FN(Op::forward));
-    m.impl(full_name(Op::name() + "_", Op::kOverload).c_str(), TORCH_FN(in_place_kernel));
-    m.impl(full_name(Op::name(), Op::kOutOverload).c_str(), TORCH_FN(out_kernel));
+    m.impl(functional_name().c_str(), TORCH_FN(Op::forward));
+    m.impl(out_name().c_str(), TORCH_FN(out_kernel));
+    if constexpr (Op::kInPlace) m.impl(in_place_name().c_str(), TORCH_FN(in_place_kernel));
   }
   static void autograd(torch::Library& m) {
-    m.impl(full_name(Op::name(), Op::kOverload).c_str(), TORCH_FN(functional_autograd));
-    m.impl(full_name(Op::name() + "_", Op::kOverload).c_str(), TORCH_FN(in_place_autograd));
-    m.impl(full_name(Op::name(), Op::kOutOverload).c_str(), TORCH_FN(out_autograd));
+    m.impl(functional_name().c_str(), TORCH_FN(functional_autograd));
+    m.impl(out_name().c_str(), TORCH_FN(out_autograd));
+    if constexpr (Op::kInPlace) m.impl(in_place_name().c_str(), TORCH_FN(in_place_autograd));
   }
   static void versions(torch::Library& m) {
-    m.impl(full_name(Op::name() + "_", Op::kOverload).c_str(), TORCH_FN(in_place_version));
-    m.impl(full_name(Op::name(), Op::kOutOverload).c_str(), TORCH_FN(out_version));
+    m.impl(out_name().c_str(), TORCH_FN(out_version));
+    if constexpr (Op::kInPlace) m.impl(in_place_name().c_str(), TORCH_FN(in_place_version));
   }
   static void functionalize(torch::Library& m) {
-    m.impl(full_name(Op::name() + "_", Op::kOverload).c_str(), TORCH_FN(in_place_functionalize));
-    m.impl(full_name(Op::name(), Op::kOutOverload).c_str(), TORCH_FN(out_functionalize));
+    m.impl(out_name().c_str(), TORCH_FN(out_functionalize));
+    if constexpr (Op::kInPlace) m.impl(in_place_name().c_str(), TORCH_FN(in_place_functionalize));
   }
 
  private:
+  static std::string functional_name() { return full_name(Op::name(), Op::kOverload); }
+  static std::string in_place_name() { return full_name(Op::name() + "_", Op::kOverload); }
+  static std::string out_name() { return full_name(Op::name(), Op::kOutOverload); }
+
   // The tensor inside a functional wrapper, up to date; anything else as it is.
   static Tensor plain(const Tensor& t) {
     namespace impl = at::functionalization::impl;

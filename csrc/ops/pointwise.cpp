@@ -142,20 +142,18 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
   using Self = PointwiseOps;
   using Formula = Activation<float>;
   static constexpr const char* kName = Formula::kName;
-  static constexpr const char* kOverload = "";
-  static constexpr const char* kOutOverload = "out";
+  static constexpr const char *kOverload = "", *kOutOverload = "out", *kSelf = "self", *kOut = "out";
+  static constexpr bool kInPlace = true;
   using Forms = Overloads<PointwiseOps, Argument<I>...>;
-  using Backward = Tensor(const Tensor&, const Tensor&, Argument<I>...);
+  struct Backward;
+  using BackwardForms = Overloads<Backward, const Tensor&, Argument<I>...>;
   using DoubleBackward = std::tuple<Tensor, Tensor>(const Tensor&, const Tensor&, const Tensor&, Argument<I>...,
                                                     std::array<bool, 2>);
   using Saved = std::tuple<Number<I>...>;
 
   static std::string name() { return kName; }
 
-  static const auto& backward_op() {
-    static const auto op = find_op<Backward>(name() + "_backward");
-    return op;
-  }
+  static const auto& backward_op() { return BackwardForms::functional(); }
   static const auto& double_backward_op() {
     static const auto op = find_op<DoubleBackward>(name() + "_double_backward");
     return op;
@@ -180,16 +178,6 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
     const auto params = numbers(self, scalars...);
     prepare_out(kName, out, self);
     launch(kName, index, Pass::kForward, params.values.data(), {&out}, {&self});
-  }
-
-  static Tensor backward(const Tensor& grad, const Tensor& self, Argument<I>... scalars) {
-    static const std::string op = name() + "_backward";
-    check_input(op.c_str(), "self", self);
-    check_like(op.c_str(), "grad_output", grad, self);
-    const auto params = numbers(self, scalars...);
-    const Tensor grad_input = output_like(self);
-    launch(op.c_str(), index, Pass::kBackward, params.values.data(), {&grad_input}, {&grad, &self});
-    return grad_input;
   }
 
   static std::tuple<Tensor, Tensor> double_backward(const Tensor& grad_grad, const Tensor& grad, const Tensor& self,
@@ -242,22 +230,61 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
     return backward_op().call(tangent(self), primal(self), scalars...);
   }
 
-  static Tensor backward_autograd(DispatchKeySet keys, const Tensor& grad, const Tensor& self, Argument<I>... scalars) {
-    auto node = ops::record(BackwardGrad{{scalars...}}, grad, self);
-    if (node) node->save(grad, self);
-    const Tensor result = below_autograd(
-        [&] { return backward_op().redispatch(keys & c10::after_autograd_keyset, grad, self, scalars...); });
-    attach(result, node);
-    // d(g f'(x)) = dg f'(x) + dx g f''(x)
-    Tensor t;
-    if (ops::has_tangent(grad)) t = backward_op().call(tangent(grad), primal(self), scalars...);
-    if (ops::has_tangent(self)) {
-      t = add_defined(t, std::get<1>(double_backward_op().call(tangent(self), primal(grad), primal(self), scalars...,
-                                                               {false, true})));
+  // The backward as an op with forms of its own.
+  struct Backward {
+    static constexpr const char *kOverload = "", *kOutOverload = "grad_input";
+    static constexpr const char *kSelf = "grad_output", *kOut = "grad_input";
+    static constexpr bool kInPlace = false;
+    static const std::string& name() {
+      static const std::string name = std::string(kName) + "_backward";
+      return name;
     }
-    set_tangent(result, t);
-    return result;
-  }
+
+    static Tensor forward(const Tensor& grad, const Tensor& self, Argument<I>... scalars) {
+      check(grad, self);
+      const Tensor grad_input = output_like(self);
+      run(grad_input, grad, self, scalars...);
+      return grad_input;
+    }
+    static void forward_into(const Tensor& grad_input, const Tensor& grad, const Tensor& self, Argument<I>... scalars) {
+      check(grad, self);
+      prepare_out(name().c_str(), grad_input, self);
+      prepare_out(name().c_str(), grad_input, grad);
+      run(grad_input, grad, self, scalars...);
+    }
+
+    static bool needs_gradient(const Tensor& grad, const Tensor& self, Argument<I>...) {
+      return torch::autograd::compute_requires_grad(grad, self);
+    }
+    static bool has_tangent(const Tensor& grad, const Tensor& self, Argument<I>...) {
+      return ops::has_tangent(grad) || ops::has_tangent(self);
+    }
+    static auto record(const Tensor& grad, const Tensor& saved, const Tensor& self, Argument<I>... scalars) {
+      auto node = ops::record(BackwardGrad{{scalars...}}, grad, self);
+      if (node) node->save(saved, self);
+      return node;
+    }
+    // d(g f'(x)) = dg f'(x) + dx g f''(x)
+    static Tensor jvp(const Tensor& grad, const Tensor& self, Argument<I>... scalars) {
+      Tensor t;
+      if (ops::has_tangent(grad)) t = backward_op().call(tangent(grad), primal(self), scalars...);
+      if (ops::has_tangent(self)) {
+        t = add_defined(t, std::get<1>(double_backward_op().call(tangent(self), primal(grad), primal(self), scalars...,
+                                                                 {false, true})));
+      }
+      return t;
+    }
+
+   private:
+    static void check(const Tensor& grad, const Tensor& self) {
+      check_input(name().c_str(), "self", self);
+      check_like(name().c_str(), "grad_output", grad, self);
+    }
+    static void run(const Tensor& grad_input, const Tensor& grad, const Tensor& self, Argument<I>... scalars) {
+      const auto params = numbers(self, scalars...);
+      launch(name().c_str(), index, Pass::kBackward, params.values.data(), {&grad_input}, {&grad, &self});
+    }
+  };
 
   struct DoubleBackwardGrad {
     static std::string name() { return camel_case(kName) + "DoubleBackwardBackward0"; }
@@ -289,14 +316,13 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
   // ---- registration
 
   static void define(torch::Library& m) {
-    std::string with_default, plain;
+    std::string with_default;
     for (const math::Parameter& p : Formula::kParams) {
       with_default += std::string(", Scalar ") + p.name + "=" + number(p.default_value);
-      plain += std::string(", Scalar ") + p.name;
     }
     const std::vector<at::Tag> tags{at::Tag::pointwise, at::Tag::pt2_compliant_tag};
     Forms::define(m, with_default, tags);
-    m.def((name() + "_backward(Tensor grad_output, Tensor self" + with_default + ") -> Tensor").c_str(), tags);
+    BackwardForms::define(m, ", Tensor self" + with_default, tags);
     m.def((name() + "_double_backward(Tensor grad_grad_input, Tensor grad_output, Tensor self" + with_default +
            ", bool[2] output_mask=[True, True]) -> (Tensor, Tensor)")
               .c_str(),
@@ -304,16 +330,22 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
   }
   static void device(torch::Library& m) {
     Forms::device(m);
-    m.impl((name() + "_backward").c_str(), TORCH_FN(backward));
+    BackwardForms::device(m);
     m.impl((name() + "_double_backward").c_str(), TORCH_FN(double_backward));
   }
   static void autograd(torch::Library& m) {
     Forms::autograd(m);
-    m.impl((name() + "_backward").c_str(), TORCH_FN(backward_autograd));
+    BackwardForms::autograd(m);
     m.impl((name() + "_double_backward").c_str(), TORCH_FN(double_backward_autograd));
   }
-  static void versions(torch::Library& m) { Forms::versions(m); }
-  static void functionalize(torch::Library& m) { Forms::functionalize(m); }
+  static void versions(torch::Library& m) {
+    Forms::versions(m);
+    BackwardForms::versions(m);
+  }
+  static void functionalize(torch::Library& m) {
+    Forms::functionalize(m);
+    BackwardForms::functionalize(m);
+  }
 
  private:
   static std::string number(double value) {

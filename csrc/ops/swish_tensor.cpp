@@ -16,8 +16,8 @@ using SecondGradients = std::tuple<Tensor, Tensor, Tensor>;
 
 struct SwishTensor {
   using Forms = Overloads<SwishTensor, const Tensor&, int64_t>;
-  static constexpr const char* kOverload = "Tensor";
-  static constexpr const char* kOutOverload = "Tensor_out";
+  static constexpr const char *kOverload = "Tensor", *kOutOverload = "Tensor_out", *kSelf = "self", *kOut = "out";
+  static constexpr bool kInPlace = true;
   static std::string name() { return "swish"; }
 
   using Backward = Gradients(const Tensor&, const Tensor&, const Tensor&, int64_t, std::array<bool, 2>);

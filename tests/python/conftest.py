@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from layouts import LAYOUTS, WRITABLE
-from op_table import FLOATS, LIMITS, POINTWISE, ROWS, WIDE
+from op_table import BUILTINS, FLOATS, LIMITS, POINTWISE, ROWS, WIDE
 
 # A test that asks for one of these runs for every value of it.
 AXES = {
@@ -10,6 +10,7 @@ AXES = {
     "unbatched": {row.name: row for row in ROWS if not row.batch_stats},
     "pointwise": {row.name: row for row in POINTWISE},
     "function": {row.name: row for row in LIMITS},
+    "replacing": {row.name: row for row in BUILTINS},
     "layout": LAYOUTS,
     "writable": WRITABLE,
     "dtype": {str(d).removeprefix("torch."): d for d in FLOATS},

@@ -32,12 +32,15 @@ def pointwise(name, *numbers):
         f"{name}_": [(X.clone(), *numbers)],
         f"{name}.out": [(X, *numbers, {"out": torch.empty_like(X)})],
         f"{name}_backward": [wants(G, X) + numbers],
+        f"{name}_backward.grad_input": [(G, X, *numbers, {"grad_input": torch.empty_like(X)})],
         f"{name}_double_backward": [(G, G, X, *numbers), (G, G, X, *numbers, [True, False])],
     }
 
 
 # What each overload is called with; the last dict, if there is one, by name.
 CALLS = {
+    "_accelerate": [],
+    "_accelerated": [],
     "_build_info": [],
     **pointwise("mish"),
     **pointwise("gelu_tanh"),

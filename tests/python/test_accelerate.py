@@ -1,0 +1,260 @@
+"""The builtins under their own names on Actinium's kernels: every form, nothing else, and all as it was afterwards."""
+
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.testing import assert_close
+
+import actinium
+from actinium import accelerate, is_accelerated
+from op_table import BUILTINS
+
+aten = torch.ops.aten
+SELU = (1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
+# What a builtin takes beside its tensors.
+NUMBERS = {
+    "mish": {},
+    "silu": {},
+    "gelu": {"approximate": "tanh"},
+    "elu": dict(zip(("alpha", "scale", "input_scale"), SELU, strict=True)),
+}
+OURS = {"mish": "mish", "silu": "swish", "gelu": "gelu_tanh", "elu": "selu"}
+NAMES = pytest.mark.parametrize("name", NUMBERS)
+
+
+@pytest.fixture(autouse=True)
+def off_afterwards():
+    yield
+    accelerate(False)
+
+
+def inputs(dtype):
+    """Far enough out for the builtins to be wrong in the last place, at least."""
+    random = torch.Generator().manual_seed(0)
+    x = (torch.randn(4001, generator=random, dtype=torch.float64) * 4).to(dtype)
+    return x, torch.randn(4001, generator=random, dtype=torch.float64).to(dtype)
+
+
+def forms(name, x, g, numbers=None, result=False):
+    """Every overload of a builtin that has a kernel of its own, by its name."""
+    numbers = NUMBERS[name] if numbers is None else numbers
+    backward = dict(numbers)
+    if name == "elu":
+        backward |= {"is_result": result, "self_or_result": x}
+    else:
+        backward["self"] = x
+    calls = {
+        name: lambda: getattr(aten, name)(x, **numbers),
+        f"{name}_": lambda: getattr(aten, f"{name}_")(x.clone(), **numbers),
+        f"{name}.out": lambda: getattr(aten, name)(x, **numbers, out=torch.empty_like(x)),
+        f"{name}_backward": lambda: getattr(aten, f"{name}_backward")(g, **backward),
+    }
+    if name != "mish":
+        calls[f"{name}_backward.grad_input"] = lambda: getattr(aten, f"{name}_backward").grad_input(
+            g, **backward, grad_input=torch.empty_like(x)
+        )
+    return {form: call() for form, call in calls.items()}
+
+
+@NAMES
+def test_no_form_is_forgotten(name):
+    """Whatever has a kernel for the CPU has ours, except for the formulas that a backward is composed of."""
+    accelerate()
+    for packet in (name, f"{name}_", f"{name}_backward"):
+        for overload in getattr(aten, packet).overloads():
+            entry = f"aten::{packet}" + ("" if overload == "default" else f".{overload}")
+            if torch._C._dispatch_has_kernel_for_dispatch_key(entry, "CPU"):
+                (line,) = (line for line in torch._C._dispatch_dump(entry).splitlines() if line.startswith("CPU:"))
+                assert "accelerate.cpp" in line, entry
+
+
+@NAMES
+def test_every_form_is_ours(name, dtype):
+    x, g = inputs(dtype)
+    before = forms(name, x, g)
+    ours = getattr(torch.ops.actinium, OURS[name])(x)
+    gradient = getattr(torch.ops.actinium, OURS[name] + "_backward")(g, x)
+    accelerate()
+    for form, got in forms(name, x, g).items():
+        assert torch.equal(got, gradient if "backward" in form else ours), form
+        # Otherwise this would show nothing.
+        assert dtype in (torch.float16, torch.bfloat16) or not torch.equal(got, before[form]), form
+    accelerate(False)
+    for form, got in forms(name, x, g).items():
+        assert torch.equal(got, before[form]), form
+
+
+NOT_OURS = {
+    "gelu with erf": ("gelu", torch.float32, {"approximate": "none"}, False),
+    "elu": ("elu", torch.float32, {"alpha": 1.0, "scale": 1.0, "input_scale": 1.0}, False),
+    "celu": ("elu", torch.float64, {"alpha": SELU[0], "scale": SELU[1], "input_scale": 0.5}, False),
+    "the result of selu": ("elu", torch.float32, None, True),
+    "complex": ("silu", torch.complex64, None, False),
+}
+
+
+@pytest.mark.parametrize("name,number_type,numbers,result", NOT_OURS.values(), ids=NOT_OURS.keys())
+def test_the_rest_goes_on_to_the_builtin(name, number_type, numbers, result):
+    x, g = inputs(number_type)
+    before = forms(name, x, g, numbers, result)
+    with accelerate():
+        for form, got in forms(name, x, g, numbers, result).items():
+            # Only a backward knows of a result.
+            if "backward" in form or not result:
+                assert torch.equal(got, before[form]), form
+
+
+def test_mixed_dtypes_and_shapes_go_on_to_the_builtin():
+    x, g = inputs(torch.float32)
+    calls = (
+        lambda: aten.silu(x, out=torch.empty_like(x, dtype=torch.float64)),
+        lambda: aten.silu_backward(g.double(), x),
+        lambda: aten.gelu_backward(g[:1], x, approximate="tanh"),
+        lambda: aten.elu_backward(g[:1], *SELU, False, x),
+    )
+
+    def outcome(call):
+        try:
+            return call()
+        except (RuntimeError, TypeError) as error:
+            return str(error)
+
+    before = [outcome(call) for call in calls]
+    with accelerate():
+        for call, want in zip(calls, before, strict=True):
+            got = outcome(call)
+            assert got == want if isinstance(want, str) else got.dtype == want.dtype and torch.equal(got, want)
+
+
+def test_wrong_dtypes_fail_as_the_builtin_does():
+    x = torch.ones(3, dtype=torch.int64)
+    for row in BUILTINS:
+        with pytest.raises(Exception) as before:
+            row.builtin(x)
+        with accelerate(), pytest.raises(type(before.value)) as after:
+            row.builtin(x)
+        assert str(after.value) == str(before.value)
+
+
+def test_functions_and_gradients(replacing, layout):
+    """As people call them: the value and the first gradient are ours, the second goes as the builtin's does."""
+
+    def results(f):
+        (x,) = replacing.inputs(layout, dtype=torch.float32)
+        y = f(x)
+        g = torch.empty_like(y).copy_(torch.linspace(-1, 1, y.numel()).reshape(y.shape))
+        (first,) = torch.autograd.grad(y, x, g, retain_graph=True)
+        (smooth,) = torch.autograd.grad(y, x, g, create_graph=True)
+        return y, first, *torch.autograd.grad(smooth.sum(), x)
+
+    ours, before = results(replacing), results(replacing.builtin)
+    with accelerate():
+        got = results(replacing.builtin)
+    assert all(map(torch.equal, got[:2], ours[:2]))
+    assert [t.stride() for t in got] == [t.stride() for t in before]
+    assert_close(got, before)
+    assert all(map(torch.equal, results(replacing.builtin), before))
+
+
+MODULES = {"mish": nn.Mish, "swish": nn.SiLU, "gelu_tanh": lambda **_: nn.GELU("tanh"), "selu": nn.SELU}
+
+
+@pytest.mark.parametrize("inplace", (False, True))
+def test_modules(inplace):
+    x = inputs(torch.float32)[0]
+    with accelerate():
+        for name, module in MODULES.items():
+            assert torch.equal(module(inplace=inplace)(x.clone()), getattr(torch.ops.actinium, name)(x)), name
+
+
+def test_inplace_gradients():
+    """selu_ hands its result on to the backward."""
+    for f in (F.mish, F.silu, F.selu):
+        x = inputs(torch.float64)[0].requires_grad_()
+        want = torch.autograd.grad(f(x * 1, inplace=True).square().sum(), x)
+        with accelerate():
+            assert_close(torch.autograd.grad(f(x * 1, inplace=True).square().sum(), x), want)
+
+
+def test_a_torchscript_file_that_knows_nothing_of_it():
+    class Old(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(nn.Linear(5, 7), nn.Mish(), nn.SiLU(inplace=True), nn.GELU("tanh"), nn.SELU())
+
+        def forward(self, x):
+            return self.layers(x)
+
+    model = Old().eval()
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.freeze(torch.jit.script(model)), file)
+    file.seek(0)
+    loaded = torch.jit.load(file)
+    x = torch.randn(301, 5) * 20
+    before = model(x)
+    want = model.layers[0](x)
+    for name in MODULES:
+        want = getattr(torch.ops.actinium, name)(want)
+    with accelerate():
+        assert torch.equal(loaded(x), want) and torch.equal(model(x), want)
+    assert not torch.equal(want, before)
+
+
+def test_the_context_restores_what_was():
+    assert not is_accelerated()
+    with accelerate():
+        assert is_accelerated()
+        with accelerate(False):
+            assert not is_accelerated()
+        with pytest.raises(ZeroDivisionError), accelerate():
+            raise ZeroDivisionError
+        assert is_accelerated()
+    assert not is_accelerated()
+    accelerate()
+    accelerate()
+    accelerate(False)
+    assert not is_accelerated()
+
+
+def run(program, **environment):
+    result = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c", program],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout.split()
+
+
+def test_no_warning_and_the_environment():
+    """With the library alone, before anything else; a value of 0 leaves it off."""
+    program = f"""
+import torch
+torch.ops.load_library({actinium.library_path!r})
+print(torch.ops.actinium._accelerated())
+torch.ops.actinium._accelerate(True)
+x = torch.full((), -20.0)
+print(torch.equal(torch.nn.functional.silu(x), torch.ops.actinium.swish(x)))
+"""
+    assert run(program) == ["False", "True"]
+    assert run(program, ACTINIUM_ACCELERATE="0") == ["False", "True"]
+    assert run(program, ACTINIUM_ACCELERATE="1") == ["True", "True"]
+
+
+def test_compiled_code_is_its_own():
+    """Inductor takes the builtins apart; the result is the builtin's in either case."""
+    torch.compiler.reset()
+    x = inputs(torch.float32)[0]
+    compiled = torch.compile(lambda x: F.silu(x) * 2, fullgraph=True)
+    want = compiled(x)
+    with accelerate():
+        assert torch.equal(compiled(x), want)
