@@ -68,20 +68,26 @@ _check_torch()
 _load()
 
 # They name the operators, which exist from here on.
-from actinium import _vmap, functional, nn  # noqa: E402
+from actinium import _dtensor, _inductor, _nested, _vmap, functional, nn, onnx  # noqa: E402
+from actinium._convert import convert  # noqa: E402
+from actinium._inductor import fuse  # noqa: E402
 from actinium.acceleration import accelerate, is_accelerated  # noqa: E402
 
-_vmap.register()
+for _rules in (_vmap, _nested, _dtensor, _inductor):
+    _rules.register()
 
 __all__ = [
     "__version__",
     "accelerate",
     "build_info",
     "cmake_prefix_path",
+    "convert",
     "cuda_library_path",
     "functional",
+    "fuse",
     "include_path",
     "is_accelerated",
     "library_path",
     "nn",
+    "onnx",
 ]

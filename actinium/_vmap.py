@@ -178,6 +178,17 @@ def _maxout(op, tensors):
 # ---------------------------------------------------------------------------------------------------- registration
 
 
+def pointwise():
+    """The overloads that are tagged pointwise; a new activation needs no line here or where this is used."""
+    for name in torch._C._dispatch_get_all_op_names():
+        namespace, _, rest = name.partition("::")
+        base, _, overload = rest.partition(".")
+        if namespace == "actinium":
+            op = getattr(getattr(ops, base), overload or "default")
+            if torch.Tag.pointwise in op.tags:
+                yield op
+
+
 def _defaults(op, rule):
     """The rule with every argument in its place, those with defaults included."""
     schema = op._schema.arguments
@@ -204,13 +215,7 @@ def register():
         ops.maxout_backward.default: _maxout(ops.maxout_backward, 2),
         ops._maxout_gather.default: _maxout(ops._maxout_gather, 2),
     }
-    # Pointwise ones are found by their tag, so that a new one needs no line here.
-    for name in torch._C._dispatch_get_all_op_names():
-        namespace, _, rest = name.partition("::")
-        base, _, overload = rest.partition(".")
-        if namespace == "actinium" and not overload.endswith(("out", "grad_input")):
-            op = getattr(getattr(ops, base), overload or "default")
-            if torch.Tag.pointwise in op.tags:
-                rules[op] = _pointwise(op)
+    # An out= form writes where it is told to, and has no batch of its own.
+    rules |= {op: _pointwise(op) for op in pointwise() if not any(arg.is_out for arg in op._schema.arguments)}
     for op, rule in rules.items():
         torch.library.register_vmap(op, _defaults(op, rule))

@@ -1,0 +1,133 @@
+"""Sharding rules: what the operators do with the tensors of ``torch.distributed.tensor``.
+
+For one dim of the device mesh, a rule lists the placements in which the operator itself computes each rank's shard;
+DTensor brings the inputs into those that cost least. The functions are not linear: a partial input is reduced first.
+Ops composed of others need no rule.
+"""
+
+from collections import defaultdict
+from math import prod
+
+import torch
+import torch.distributed as dist
+
+from actinium._lazy import when_imported
+from actinium._vmap import pointwise
+
+ops = torch.ops.actinium
+
+# ----------------------------------------------------------------------------------------------------------- rules
+
+# A rule is given the tensors of a call by kind, and all of its arguments by name. It gives placements by kind.
+#   x  like self; of maxout, with one channel per unit
+#   w  of maxout, with all pieces
+#   p  a parameter, one element or one per channel, and g its gradient
+#   c  a statistic, one per channel
+
+
+def _placements(tensors):
+    """Replicate, and what the tensors have but for partial ones; in the same order on every rank."""
+    found = dict.fromkeys(p for t in tensors for p in t.placements)
+    return [dist.tensor.Replicate(), *(p for p in found if not p.is_replicate() and not p.is_partial())]
+
+
+def _pointwise(tensors, arguments):
+    return [{"x": p} for p in _placements(tensors["x"])]
+
+
+def _channelwise(x, dim, shared, batch_stats):
+    """dim: of the channels, or None; shared: whether a parameter has one element for all of them."""
+    shard, replicate, partial = dist.tensor.Shard(0), dist.tensor.Replicate(), dist.tensor.Partial()
+    for p in _placements(x):
+        if p.is_replicate():
+            yield {"x": p, "p": p, "g": p, "c": p}
+        elif p.dim != dim:
+            if not batch_stats:
+                yield {"x": p, "p": replicate, "g": partial, "c": replicate}
+        elif p.is_shard():
+            yield {"x": p, "c": shard} | ({"p": replicate, "g": partial} if shared else {"p": shard, "g": shard})
+
+
+def _swish(tensors, arguments):
+    x, shared = tensors["x"], prod(tensors["p"][-1].shape) == 1
+    return _channelwise(x, None if shared else arguments["dim"] % x[-1].ndim, shared, batch_stats=False)
+
+
+def _dice(tensors, arguments):
+    x, shared = tensors["x"], prod(tensors["p"][-1].shape) == 1
+    batch_stats = arguments.get("batch_stats", not tensors["c"])
+    return _channelwise(x, arguments["dim"] % x[-1].ndim, shared, batch_stats)
+
+
+def _maxout(tensors, arguments):
+    """The channels may be split where that leaves the pieces of a unit together, and as many units to every rank."""
+    wide, narrow = tensors["w"], tensors["x"]
+    first = (narrow or wide)[0]
+    dim = arguments["dim"] % first.ndim
+    units = first.shape[dim] if narrow else first.shape[dim] // arguments["pieces"]
+    splits = arguments["layout"] == "unit" and units % first.device_mesh.size() == 0
+    for p in _placements(wide + narrow):
+        if p.is_replicate() or p.dim != dim or (splits and p.is_shard()):
+            yield {"x": p, "w": p}
+
+
+# ---------------------------------------------------------------------------------------------------- registration
+
+
+def _register(op, rule, inputs, outputs):
+    """inputs, outputs: the kind of each tensor that op takes and gives."""
+    from torch.distributed.tensor import DTensor
+    from torch.distributed.tensor.experimental import register_sharding
+
+    schema = op._schema.arguments
+    names = [arg.name for arg in schema if "Tensor" in str(arg.type)]
+
+    def placements(*args, **kwargs):
+        arguments = {arg.name: arg.default_value for arg in schema}
+        arguments |= dict(zip(arguments, args, strict=False)) | kwargs
+        given = [(k, arguments[name]) for k, name in zip(inputs, names, strict=True) if arguments[name] is not None]
+        tensors = defaultdict(list)
+        for kind, tensor in given:
+            tensors[kind].append(tensor)
+        # Outputs that were not asked for are None.
+        asked = arguments.get("output_mask", [True] * len(outputs))
+        return [
+            ([by_kind[o] if a else None for o, a in zip(outputs, asked, strict=True)], [by_kind[k] for k, _ in given])
+            for by_kind in rule(tensors, arguments)
+        ]
+
+    register_sharding(op)(placements)
+    # DTensor keeps what a rule gave. register_sharding has it ask again for other tensors and integers only, but flags,
+    # masks and where `out` lies matter as well.
+    info = DTensor._op_dispatcher.sharding_propagator.op_to_schema_info[op]
+    plain = ("Tensor", "Optional[Tensor]", "number", "float")
+    info.static_argnum = next((i for i, arg in enumerate(schema) if str(arg.type) not in plain), len(schema))
+    info.static_kwargkey = ["out"]
+
+
+def _register_all():
+    rules = {
+        ops.swish.Tensor: (_swish, "xp", "x"),
+        ops.swish_.Tensor: (_swish, "xp", "x"),
+        ops.swish.Tensor_out: (_swish, "xpx", "x"),
+        ops.swish_backward.Tensor: (_swish, "xxp", "xg"),
+        ops.swish_double_backward.Tensor: (_swish, "xpxxp", "xxg"),
+        ops._dice_forward.default: (_dice, "xpcc", "xcc"),
+        ops._dice_backward.default: (_dice, "xxpcc", "xg"),
+        ops._dice_double_backward.default: (_dice, "xpxxpcc", "xxg"),
+        ops.maxout.default: (_maxout, "w", "x"),
+        ops.maxout_with_indices.default: (_maxout, "w", "xx"),
+        ops.maxout_backward.default: (_maxout, "xx", "w"),
+        ops._maxout_gather.default: (_maxout, "wx", "x"),
+    }
+    for op in pointwise():
+        # DTensor tells an out= form by the overload's name, which grad_input is not.
+        if op._overloadname != "grad_input":
+            tensors = sum(str(arg.type) == "Tensor" for arg in op._schema.arguments)
+            rules[op] = (_pointwise, "x" * tensors, "x" * len(op._schema.returns))
+    for op, rule in rules.items():
+        _register(op, *rule)
+
+
+def register():
+    when_imported("torch.distributed.tensor", _register_all)

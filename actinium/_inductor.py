@@ -1,0 +1,177 @@
+"""What Inductor, the backend of torch.compile, makes of the pointwise operators.
+
+An operator that it does not know ends a fused loop: its input and its output go through memory. So Inductor is given
+the formulas, which it fuses with what stands around them. They are stable as those of the kernels are: no zero,
+infinity or NaN where the exact value is none. What has sums in its backward (a tensor beta, Dice) and Maxout stay
+kernels.
+"""
+
+import sys
+
+import torch
+from torch import Tensor
+
+from actinium import _build_info
+from actinium._lazy import when_imported
+
+ops = torch.ops.actinium
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def _finite(x: Tensor) -> Tensor:
+    """So that a gate of 0 closes on it."""
+    return x.clamp(torch.finfo(x.dtype).min, torch.finfo(x.dtype).max)
+
+
+def _gate(x: Tensor, z: Tensor) -> Tensor:
+    """x sigmoid(z)"""
+    e = torch.exp(-z.abs())
+    return torch.where(z >= 0, x, _finite(x) * e) / (1 + e)
+
+
+def _gate_slope(z: Tensor, y: Tensor) -> Tensor:
+    """The derivative of x sigmoid(z(x)), with y = |x z'|."""
+    e = torch.exp(-z.abs())
+    below = e * (1 + e - y) / ((1 + e) * (1 + e))
+    return torch.where(z > 0, 1 - below, below)
+
+
+def _mish(x: Tensor) -> Tensor:
+    e = torch.exp(-x.abs())
+    n = torch.where(x > 0, 1 + 2 * e, e * (e + 2))
+    return torch.where(x > 0, x, _finite(x)) * (n / (n + torch.where(x > 0, 2 * e * e, 2)))
+
+
+def _mish_slope(x: Tensor) -> Tensor:
+    # From 20 (float64: 30) on it is 1, and e^4 is still far from overflow.
+    x = _finite(x).clamp(max=20 if x.dtype == torch.float32 else 30)
+    e = torch.exp(x)
+    m = x * e + x
+    d = 1 + e * (2 + e * (2 + e * (1 + 0.25 * e)))
+    left = e * (1 + m + e * (1.5 + e * (1 + 0.25 * e)))
+    return torch.where(x < 0, left / d, 1 - (1 + e * (1 + 0.5 * e - m)) / d)
+
+
+def _swish(x: Tensor, beta: float = 1) -> Tensor:
+    return _gate(x, _finite(beta * _finite(x)))
+
+
+def _swish_slope(x: Tensor, beta: float = 1) -> Tensor:
+    z = _finite(beta * _finite(x))
+    return _gate_slope(z, z.abs())
+
+
+_GELU = (1.5957691216057308, 0.07135481627260025)  # of x and x^3, in twice what tanh is taken of
+
+
+def _gelu_tanh(x: Tensor) -> Tensor:
+    return _gate(x, _finite(x * (_GELU[0] + _GELU[1] * x * x)))
+
+
+def _gelu_tanh_slope(x: Tensor) -> Tensor:
+    x = x.clamp(-40, 40)  # 0 and 1 from there on
+    square = x * x
+    return _gate_slope(x * (_GELU[0] + _GELU[1] * square), x.abs() * (_GELU[0] + 3 * _GELU[1] * square))
+
+
+_LAMBDA, _LAMBDA_ALPHA = 1.0507009873554805, 1.7580993408473766
+
+
+def _expm1(x: Tensor) -> Tensor:
+    """For x below 0; Inductor's own is exp(x) - 1, without digits near 0."""
+    series = 1
+    for k in range(18 if x.dtype == torch.float64 else 10, 1, -1):
+        series = 1 + x * (series * (1 / k))
+    return torch.where(x > -0.5, x * series, torch.exp(x) - 1)
+
+
+def _selu(x: Tensor) -> Tensor:
+    return torch.where(x > 0, _LAMBDA * x, _LAMBDA_ALPHA * _expm1(x))
+
+
+def _selu_slope(x: Tensor) -> Tensor:
+    return torch.where(x > 0, _LAMBDA, _LAMBDA_ALPHA * torch.exp(x))
+
+
+_FORMULAS = {
+    "mish": (_mish, _mish_slope),
+    "swish": (_swish, _swish_slope),
+    "gelu_tanh": (_gelu_tanh, _gelu_tanh_slope),
+    "selu": (_selu, _selu_slope),
+}
+
+_fused = True
+
+
+class fuse:
+    """Whether ``torch.compile`` fuses the pointwise operators with what stands around them (as it does from the start),
+    or calls Actinium's kernels for them.
+
+    Called as a function it holds until it is called again; as a context manager, for what is compiled in the block.
+    Fused, an operator costs no memory traffic of its own and is computed with Inductor's elementary functions; a kernel
+    is faster where nothing can be fused with it, and exact to the bounds in docs/accuracy.md.
+
+    Args:
+        enabled: False calls the kernels.
+    """
+
+    def __init__(self, enabled: bool = True) -> None:
+        self._before = _fused
+        _set(enabled)
+
+    def __enter__(self) -> "fuse":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        _set(self._before)
+
+
+def _set(enabled: bool) -> None:
+    global _fused
+    _fused = enabled
+    # Torch keeps what it compiled on the disk, by what was to be compiled and not by these formulas.
+    config = torch.compiler.config
+    others = [tag for tag in config.cache_key_tag.split(";") if tag and not tag.startswith("actinium ")]
+    config.cache_key_tag = ";".join([*others, f"actinium {_build_info.version} {'fused' if enabled else 'kernels'}"])
+    if _TABLE in sys.modules:
+        _fill_table()
+
+
+def _decomposition(formula, grads):
+    def decompose(*arguments, **numbers):
+        self = arguments[grads]
+        value = formula(_wide(self), *arguments[grads + 1 :], **numbers)
+        for grad in arguments[:grads]:
+            value = _wide(grad) * value
+        return value.to(self.dtype)
+
+    return decompose
+
+
+def _decompositions() -> dict:
+    table = {}
+    for name, (f, df) in _FORMULAS.items():
+        table[getattr(ops, name).default] = _decomposition(f, grads=0)
+        table[getattr(ops, name + "_backward").default] = _decomposition(df, grads=1)
+    return table
+
+
+_TABLE = "torch._inductor.decomposition"
+
+
+def _fill_table() -> None:
+    inductor = sys.modules[_TABLE]
+    for op, decomposition in _decompositions().items():
+        if _fused:
+            inductor.decompositions[op] = decomposition
+        else:
+            inductor.decompositions.pop(op, None)
+    inductor.fast_random_decomps.cache_clear()
+
+
+def register() -> None:
+    _set(_fused)
+    when_imported(_TABLE, _fill_table)

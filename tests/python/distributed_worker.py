@@ -1,0 +1,247 @@
+"""What test_distributed.py has both ranks do: each compares what they compute together with what it computes alone."""
+
+import copy
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_module, distribute_tensor
+from torch.distributed.tensor.debug import CommDebugMode
+from torch.distributed.tensor.experimental import implicit_replication
+from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
+from torch.nn.parallel import DistributedDataParallel
+from torch.testing import assert_close
+
+import actinium
+from op_table import ROWS
+from test_nn import MODULES, x
+
+RANKS = 2
+TABLE = {row.name: row for row in ROWS}
+
+
+def start(rank, store):
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=RANKS, timeout=timedelta(seconds=60)
+    )
+
+
+def whole(tensors):
+    return [t.full_tensor() if isinstance(t, DTensor) else t for t in tensors]
+
+
+# --------------------------------------------------------------------------------------------------------- DTensor
+
+# One dim is not even, and one of the maxouts has an odd number of units.
+SHAPE = (4, 6, 3, 12)
+PLACEMENTS = (Replicate(), *map(Shard, range(len(SHAPE))), Partial())
+
+
+def mesh(*shape):
+    return dist.init_device_mesh("cpu", shape or (RANKS,))
+
+
+def distributed(t, device_mesh, *placements):
+    """t, which every rank has, as a leaf."""
+    local = distribute_tensor(t.detach(), device_mesh, placements, src_data_rank=None)
+    return local.requires_grad_(t.requires_grad)
+
+
+def leaves(row, device_mesh, *placements):
+    """x in these placements, and what is learned on every rank."""
+    everywhere = [Replicate()] * device_mesh.ndim
+    first, *learned = row.inputs(shape=SHAPE)
+    return [distributed(first, device_mesh, *placements), *(distributed(t, device_mesh, *everywhere) for t in learned)]
+
+
+def weights(row, t, seed):
+    """Numbers to weigh t with, distributed as t is."""
+    w = row.sample(t.shape, seed=seed).requires_grad_()
+    if not isinstance(t, DTensor):
+        return w
+    return distributed(w, t.device_mesh, *(Replicate() if p.is_partial() else p for p in t.placements))
+
+
+def derivatives(row, inputs):
+    """The output, its gradients, and the gradients of these by one input after the other and by all at once."""
+    y = row(*inputs)
+    g = weights(row, y, 1)
+    first = torch.autograd.grad(y, inputs, g, create_graph=True)
+    everything = [*inputs, g]
+    results = [y, *first]
+    for asked in (*([t] for t in everything), everything):
+        results += torch.autograd.grad(first, asked, [weights(row, t, 2) for t in first], True, allow_unused=True)
+    return results
+
+
+def stays(row, placement):
+    """Whether each rank can compute on its own."""
+    along = row.dim is not None and placement.is_shard(row.dim % len(SHAPE))
+    if row.base == "maxout" and along:
+        return row.arguments(None)[-1] == "unit" and SHAPE[placement.dim] // row.group % RANKS == 0
+    return placement.is_replicate() or (placement.is_shard() and (along or not row.batch_stats))
+
+
+def dtensor(name, placements, shape=(RANKS,)):
+    row = TABLE[name]
+    inputs = leaves(row, mesh(*shape), *placements)
+    with implicit_replication(), CommDebugMode() as communication:
+        got = derivatives(row, inputs)
+    if all(stays(row, p) for p in placements):
+        # The table's running statistics are on all ranks, and want the batch's there.
+        updates = [t for t in row.arguments(*row.inputs()) if isinstance(t, torch.Tensor)][len(inputs) - 1 :]
+        sharded = row.batch_stats and any(p.is_shard() for p in placements)
+        assert communication.get_total_counts() == (len(updates) if sharded else 0)
+        assert got[0].placements == got[1].placements == tuple(placements)
+    if row.formula and len(placements) == 1:
+        assert got[0].placements == F.silu(inputs[0]).placements
+    assert not any(p.is_partial() for p in got[0].placements)
+    assert_close(whole(got), derivatives(row, row.inputs(shape=SHAPE)))
+
+
+def dtensor_inplace(name, placement):
+    row = TABLE[name]
+    inputs = leaves(row, mesh(), placement)
+
+    def results(inputs):
+        y = inputs[0] * 1
+        assert row.inplace(y, *inputs[1:]) is y
+        return [y, *torch.autograd.grad(y, inputs, weights(row, y, 1))]
+
+    got = results(inputs)
+    assert got[0].placements == (placement,)
+    assert_close(whole(got), results(row.inputs(shape=SHAPE)))
+
+
+def dtensor_inplace_partial(name):
+    with torch.no_grad():
+        TABLE[name].inplace(*leaves(TABLE[name], mesh(), Partial()))
+
+
+def dtensor_out(name, placement):
+    """Into every placement, which out keeps."""
+    row = TABLE[name]
+    inputs = [t.detach() for t in leaves(row, mesh(), placement)]
+    for wanted in PLACEMENTS[:-1]:
+        out = distributed(torch.zeros(SHAPE, dtype=torch.float64), mesh(), wanted)
+        assert row.out(*inputs, out=out) is out and out.placements == (wanted,)
+        assert torch.equal(out.full_tensor(), row(*whole(inputs)))
+
+
+def dtensor_compile(placement):
+    """Every row in one graph."""
+    inputs = [leaves(row, mesh(), placement) for row in ROWS]
+
+    def every_row(inputs):
+        return [row(*some) for row, some in zip(ROWS, inputs, strict=True)]
+
+    def results(f):
+        ys = f(inputs)
+        return [*ys, *torch.autograd.grad([y.square().sum() for y in ys], [t for some in inputs for t in some])]
+
+    with implicit_replication():
+        want = results(every_row)
+        got = results(torch.compile(every_row, fullgraph=True, backend="aot_eager"))
+    assert [t.placements for t in got] == [t.placements for t in want]
+    assert_close(whole(got), whole(want), rtol=0.0, atol=0.0)
+
+
+# --------------------------------------------------------------------------------------------------------- modules
+
+
+def network(name):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 6), MODULES[name][0]())
+
+
+def loss(y):
+    return y.square().mean()
+
+
+def alone(model, batch):
+    """A copy of model after forward and backward."""
+    model = copy.deepcopy(model)
+    loss(model(batch)).backward()
+    return model
+
+
+def gradients(model):
+    return [p.grad for p in model.parameters()]
+
+
+def state_of(model):
+    return [*model.parameters(), *model.buffers()]
+
+
+def tensor_parallel(name):
+    """The channels of the linear layer are split, and with them what the activation does."""
+    model = network(name)
+    want = alone(model, x())
+    parallel = parallelize_module(copy.deepcopy(model), mesh(), {"0": ColwiseParallel(use_local_output=False)})
+    distribute_module(parallel[1], mesh())
+    y = parallel(x())
+    loss(y).backward()
+    assert_close(y.full_tensor(), model(x()))
+    assert_close(whole(gradients(parallel)), gradients(want))
+    assert_close(whole(parallel.buffers()), list(want.buffers()))
+
+
+def data_parallel(wrap, name, training):
+    """Gradients are the mean of the ranks', which is that of the whole batch where a sample does not depend on the
+    others. Where statistics are taken of a batch, a rank's are those of its own part, as they are with BatchNorm."""
+    model = network(name).train(training)
+    batch_stats = isinstance(model[1], actinium.nn.Dice) and (training or model[1].running_mean is None)
+    batch = x()
+    parts = [alone(model, part) for part in batch.chunk(RANKS)]
+    mean = [sum(of_parts) / RANKS for of_parts in zip(*map(gradients, parts), strict=True)]
+    if not batch_stats:
+        assert_close(mean, gradients(alone(model, batch)))
+
+    parallel = WRAPPERS[wrap](copy.deepcopy(model))
+    loss(parallel(batch.chunk(RANKS)[dist.get_rank()])).backward()
+    assert_close(whole(gradients(parallel)), mean)
+    for got, want in zip(parallel.buffers(), parts[dist.get_rank()].buffers(), strict=True):
+        assert_close(got, want)
+
+    # The state after a step, into a network of its own and into one that is wrapped in the same way.
+    torch.optim.SGD(parallel.parameters(), 0.1).step()
+    options = StateDictOptions(full_state_dict=True)
+    state = get_model_state_dict(parallel, options=options)
+    single, other = network(name), WRAPPERS[wrap](network(name))
+    single.load_state_dict(state)
+    for got, before, gradient in zip(single.parameters(), model.parameters(), mean, strict=True):
+        assert_close(got, before - 0.1 * gradient)
+    set_model_state_dict(other, state, options=options)
+    for got, want in zip(whole(state_of(other)), state_of(single), strict=True):
+        assert torch.equal(got, want)
+
+
+def sharded(model, **policy):
+    for module in (*model, model):
+        fully_shard(module, mesh=mesh(), **policy)
+    return model
+
+
+WRAPPERS = {"DistributedDataParallel": DistributedDataParallel, "fully_shard": sharded}
+
+
+def mixed_precision(name):
+    """Parameters and inputs in bfloat16 beside statistics and gradients in float32."""
+    model = network(name)
+    parts = []
+    for part in x().chunk(RANKS):
+        narrow = copy.deepcopy(model)
+        for p in narrow.parameters():
+            p.data = p.data.bfloat16()
+        loss(narrow(part.bfloat16())).backward()
+        parts.append(gradients(narrow))
+    mean = [sum(g.float() for g in of_parts) / RANKS for of_parts in zip(*parts, strict=True)]
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    parallel = sharded(model, mp_policy=policy)
+    loss(parallel(x().chunk(RANKS)[dist.get_rank()])).backward()
+    assert_close(whole(gradients(parallel)), mean)

@@ -1,0 +1,91 @@
+"""torch.compile with its default backend: the operators as formulas in fused loops, or as calls of the kernels."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch._inductor.utils import run_and_get_code
+from torch.testing import assert_close
+
+from actinium import fuse
+from op_table import HALVES, POINTWISE, opmath
+
+FUSED = tuple(row for row in POINTWISE if row.dim is None)
+EVERY = pytest.mark.parametrize("fused", FUSED, ids=lambda row: row.name)
+
+
+def compiled(f):
+    torch.compiler.reset()
+    return torch.compile(f, fullgraph=True)
+
+
+def step(f, x, g):
+    y = f(x)
+    return y.detach(), *torch.autograd.grad(y, x, g)
+
+
+def calls_a_kernel(codes):
+    return any("torch.ops.actinium." in code for code in codes)
+
+
+@EVERY
+def test_what_is_fused(fused):
+    """One loop for the chain, forward and backward; no call of an operator is left."""
+    x, g = fused.sample(dtype=torch.float32).requires_grad_(), torch.ones(6)
+    chain = compiled(lambda x: fused(x * 2) + 1)
+    _, codes = run_and_get_code(step, chain, x, g.expand_as(x))
+    assert len(codes) == 2 and not calls_a_kernel(codes)
+    with fuse(False):
+        _, codes = run_and_get_code(step, compiled(lambda x: fused(x * 2) + 1), x, g.expand_as(x))
+    assert calls_a_kernel(codes)
+
+
+def everywhere(row, dtype):
+    """Both tails to their ends, both infinities, NaN and a zero of each sign."""
+    top = torch.finfo(opmath(dtype)).max if dtype != torch.float16 else 6e4
+    special = torch.tensor([0.0, -0.0, float("inf"), -float("inf"), float("nan"), top, -top], dtype=torch.float64)
+    return torch.cat([row.sample((4096,)), torch.linspace(-120, 120, 4801, dtype=torch.float64), special]).to(dtype)
+
+
+@EVERY
+def test_fused_values(fused, dtype):
+    """As the operator has them, to what Inductor's exp has of digits."""
+    x = everywhere(fused, dtype)
+    if fused.name == "swish(0.0)":
+        x = x[x.isfinite()]  # x/2 to the compiler, the limit of a beta above 0 to the operator
+    x.requires_grad_()
+    g = torch.ones_like(x)
+    got, want = step(compiled(lambda x: fused(x) * 1), x, g), step(fused, x, g)
+    # The rounding of the argument of exp counts as often as the argument is large.
+    eps = torch.finfo(opmath(dtype)).eps
+    rtol = 2 * torch.finfo(dtype).eps if dtype in HALVES else eps * (750 if dtype == torch.float64 else 150)
+    # Beside a root of the derivative only the absolute error is small; a subnormal may be flushed.
+    assert_close(got[0], want[0], rtol=rtol, atol=torch.finfo(opmath(dtype)).tiny * 200, equal_nan=True)
+    assert_close(got[1], want[1], rtol=rtol, atol=8 * eps, equal_nan=True)
+
+
+def test_the_switch_is_for_what_is_compiled_afterwards():
+    x = torch.linspace(-3, 3, 11)
+    row = FUSED[0]
+    with fuse(False):
+        with fuse():
+            _, codes = run_and_get_code(compiled(lambda x: row(x) + 1), x)
+            assert not calls_a_kernel(codes)
+        _, codes = run_and_get_code(compiled(lambda x: row(x) + 2), x)
+        assert calls_a_kernel(codes)
+        assert torch.equal(compiled(row)(x), row(x))
+    _, codes = run_and_get_code(compiled(lambda x: row(x) + 3), x)
+    assert not calls_a_kernel(codes)
+
+
+def test_inductor_is_not_imported_before_it_is_needed():
+    program = """
+import sys, torch, actinium
+assert "torch._inductor" not in sys.modules
+import torch._inductor.decomposition as d
+assert torch.ops.actinium.mish_backward.default in d.select_decomp_table()
+"""
+    subprocess.run([sys.executable, "-P", "-c", program], check=True, timeout=300)
+    late = program.replace("torch, actinium", "torch, torch._inductor.decomposition, actinium").replace("not in", "in")
+    subprocess.run([sys.executable, "-P", "-c", late], check=True, timeout=300)

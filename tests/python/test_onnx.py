@@ -1,0 +1,272 @@
+"""ONNX export: onnxruntime computes what the operators do, and ONNX's own activations are used where it has them."""
+
+import functools
+import math
+import subprocess
+import sys
+
+import onnx
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+import actinium.onnx
+from op_table import ROWS, SHAPE, opmath, ops
+
+# ONNX's operator, the first opset that has it, and that which has it for bfloat16.
+ACTIVATIONS = {
+    "mish": ("Mish", 18, 22),
+    "gelu_tanh": ("Gelu", 20, 20),
+    "selu": ("Selu", 6, 22),
+    "swish": ("Swish", 24, 24),
+}
+DYNAMIC = torch.export.Dim.DYNAMIC
+
+# What onnxruntime has kernels for on the CPU, and what is valid besides.
+RUN = [(18, torch.float32), (20, torch.float32), (24, torch.float32), (20, torch.float64), (20, torch.float16)]
+VALID = RUN + [(20, torch.bfloat16), (22, torch.bfloat16)]
+
+
+def targets(values):
+    return pytest.mark.parametrize("target", values, ids=lambda target: f"{target[0]}-{str(target[1])[6:]}")
+
+
+class Model(nn.Module):
+    """A function of tensors that gives several."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *args):
+        return list(self.function(*args))
+
+
+def export(model, args, dynamic_shapes=None, opset=None):
+    return torch.onnx.export(
+        model if isinstance(model, (nn.Module, torch.export.ExportedProgram)) else Model(model).eval(),
+        args,
+        dynamo=True,
+        verbose=False,
+        opset_version=opset,
+        dynamic_shapes=dynamic_shapes,
+        custom_translation_table=actinium.onnx.translation_table(),
+    )
+
+
+def assert_near(got, want, *inputs):
+    """Within what onnxruntime keeps: its exponentials have an error of the size of eps, whatever they come to, which x
+    multiplies; and 16-bit results may be neighbours."""
+    largest = max(x.nan_to_num().abs().max().item() for x in inputs)
+    atol = 4 * torch.finfo(opmath(want.dtype)).eps * max(largest, 1.0)
+    assert_close(got, want, rtol=torch.finfo(want.dtype).eps, atol=atol, equal_nan=True)
+
+
+def check(function, *args, other=None, dynamic_shapes=None, opset=None):
+    """Every result of a function; of other arguments than it is exported with, if there are any."""
+    program = export(function, args, dynamic_shapes, opset)
+    args = other or args
+    for got, want in zip(program(*args), function(*args), strict=True):
+        assert_near(got, want, *args)
+
+
+# ------------------------------------------------------------------------------------------------- the whole table
+
+
+def free_dim(row):
+    """The batch, if the row has no other meaning for it."""
+    return 2 if row.dim == 0 else 0
+
+
+def inputs(row, dtype, n):
+    shape = list(SHAPE)
+    shape[free_dim(row)] = n
+    x = row.sample(shape, dtype)
+    return [x, *row.learned(x)]
+
+
+def every_row(inputs):
+    return [row(*some) for row, some in zip(ROWS, inputs, strict=True)]
+
+
+@functools.cache
+def every_row_exported(target):
+    """One graph of all rows: an export takes seconds, most of them whatever the graph is."""
+    opset, dtype = target
+    args = [inputs(row, dtype, 2) for row in ROWS]
+    dims = [[{free_dim(row): DYNAMIC}, *({} for _ in some[1:])] for row, some in zip(ROWS, args, strict=True)]
+    return export(every_row, (args,), ((dims,),), opset)
+
+
+@functools.cache
+def every_row_run(target, n, special=False):
+    """Inputs and outputs of every row. special: with NaN in the first and the last piece, zeros, large numbers."""
+    args = [inputs(row, target[1], n) for row in ROWS]
+    if special:
+        for x, *_ in args:
+            x[0, :5, 0, 0] = torch.tensor([torch.nan, 0.0, -0.0, 1e4, -1e4])
+            x[-1, -1, -1, -1] = torch.nan
+    return args, every_row_exported(target)(args)
+
+
+@targets(RUN)
+def test_values(row, target):
+    """For every size of the batch."""
+    for n in (1, 2, 5):
+        args, outputs = every_row_run(target, n)
+        i = ROWS.index(row)
+        assert_near(outputs[i], row(*args[i]), args[i][0])
+
+
+@targets(RUN)
+def test_special_values(row, target):
+    args, outputs = every_row_run(target, 2, special=True)
+    i = ROWS.index(row)
+    assert_near(outputs[i], row(*args[i]), args[i][0])
+    assert outputs[i].isnan().any()
+    assert not row.pointwise or not outputs[i][0, 1:3, 0, 0].any()
+
+
+@targets(VALID)
+def test_graph_is_valid(target):
+    onnx.checker.check_model(every_row_exported(target).model_proto, full_check=True)
+
+
+@targets(VALID)
+def test_activations_of_onnx(function, target):
+    opset, dtype = target
+    name, since, since_bfloat16 = ACTIVATIONS.get(function.base, (None, math.inf, math.inf))
+    node = every_row_exported(target).model.graph.outputs[ROWS.index(function)].producer()
+    has = opset >= (since_bfloat16 if dtype == torch.bfloat16 else since)
+    assert (node.op_type == name) == (has and dtype != torch.float64)
+    if node.op_type == name:
+        beta, *_ = *function.arguments(None), 1.0
+        attributes = {
+            "Mish": {},
+            "Gelu": {"approximate": "tanh"},
+            "Selu": {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805},
+            "Swish": {"alpha": beta},
+        }
+        got = {key: attribute.value for key, attribute in node.attributes.items()}
+        assert got == attributes[name]
+
+
+# ------------------------------------------------------------------------------------------------------ odd inputs
+
+
+def test_ranks():
+    """In float64, in which everything is composed."""
+    xs = [torch.randn(shape, dtype=torch.float64) for shape in ((), (6,), (6, 6, 1, 2, 6))]
+    check(lambda *xs: [row(x, *row.learned(x)) for x in xs for row in ROWS if row.accepts(x.shape)], *xs)
+
+
+def test_one_value_per_channel():
+    """Parameters of one element need no dim, and statistics are of the value itself."""
+
+    def function(one, *xs):
+        for x in xs:
+            yield ops.swish(x, one, 1)
+            yield ops.dice(x, one, None, None, False)
+            yield ops.dice(x, one, x.reshape(-1), x.reshape(-1).abs(), False)
+
+    check(function, torch.tensor([[0.25]]), torch.randn(()), torch.randn(6))
+
+
+def test_numbers_close_to_0_and_1_are_kept():
+    """The exporter's optimizer takes scalars for what they are close to, and drops them."""
+
+    def function(*xs):
+        for x in xs:
+            zero = x.new_zeros(x.shape[-1:].numel())
+            yield ops.swish(x * 1e4, 1.000001)
+            yield ops.dice(x, zero + 0.5, zero, zero, False, eps=1e-8)
+
+    xs = [torch.randn(shape, dtype=torch.float64) * 1e-4 for shape in ((5, 6), ())]
+    check(function, *xs)
+
+
+def test_16_bit_is_computed_in_float32():
+    """With parameters in float32, and with squares that float16 has no numbers for. Run by the reference of ONNX, since
+    onnxruntime computes float16 in float32 whatever the graph says."""
+
+    def function(x, p):
+        y = x * 1000
+        return ops.swish(x, p), ops.dice(x, p, p, p.abs(), False), ops.dice(y, p.half(), None, None, False)
+
+    args = torch.randn(4, 6).half(), torch.randn(6)
+    for got, want in zip(export(function, args).call_reference(*args), function(*args), strict=True):
+        assert_near(got, want, args[0])
+
+
+def test_maxout_along_every_dim():
+    def function(x):
+        return (ops.maxout(x, 3, dim, layout) for dim in range(-3, 3) for layout in ("unit", "piece"))
+
+    every = (({0: DYNAMIC, 1: DYNAMIC, 2: DYNAMIC},),)
+    check(function, torch.randn(3, 6, 9), other=[torch.randn(9, 3, 6)], dynamic_shapes=every)
+
+
+def test_a_beta_made_of_sizes():
+    def function(x):
+        return [ops.swish(x, x.size(0) ** -0.5)]
+
+    check(function, torch.randn(4, 6), other=[torch.randn(9, 6)], dynamic_shapes=(({0: DYNAMIC},),), opset=24)
+
+
+# --------------------------------------------------------------------------------------------------------- modules
+
+
+def network():
+    ours = actinium.nn
+    modules = nn.Sequential(
+        nn.Conv2d(3, 8, 3),
+        ours.Mish(inplace=True),
+        ours.Swish(0.5, trainable=True, num_parameters=8),
+        ours.Swish(0.75, inplace=True),
+        nn.Flatten(),
+        nn.Linear(72, 12),
+        ours.GELUTanh(),
+        ours.SELU(inplace=True),
+        ours.Dice(12, alpha=0.25, momentum=None),
+        ours.Dice(12, alpha=0.5, shared_alpha=True, track_running_stats=False),
+        ours.Maxout(2),
+        ours.Maxout(3, dim=-1, layout="piece"),
+    )
+    modules(torch.randn(32, 3, 5, 5))  # running statistics
+    return modules.eval()
+
+
+@pytest.mark.parametrize("captured", (False, True), ids=("module", "program"))
+@torch.no_grad()
+def test_modules(captured):
+    model, args, dims = network(), (torch.randn(2, 3, 5, 5),), ({0: torch.export.Dim("batch")},)
+    program = export(torch.export.export(model, args, dynamic_shapes=dims) if captured else model, args, dims)
+    x = torch.randn(7, 3, 5, 5)
+    assert_close(program(x)[0], model(x))
+
+
+def test_dice_in_training():
+    """By the statistics of the batch, and without changing the module."""
+    model = actinium.nn.Dice(6)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    x = torch.randn(5, 6) + 3
+    with pytest.warns(UserWarning, match="training mode"):
+        (got,) = export(model, (x,))(x)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert_near(got, model(x), x)
+    assert not torch.allclose(got, model.eval()(x))
+
+
+# ---------------------------------------------------------------------------------------------------------- import
+
+
+def test_onnxscript_is_imported_when_it_is_needed():
+    code = (
+        "import sys, actinium.onnx\n"
+        "assert not {'onnx', 'onnxscript', 'onnx_ir'} & set(sys.modules)\n"
+        "sys.modules['onnxscript'] = None\n"
+        "actinium.onnx.translation_table()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ImportError: actinium.onnx: the ONNX exporter of torch needs onnx and onnxscript" in done.stderr
