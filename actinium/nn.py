@@ -208,14 +208,21 @@ class Dice(Module):
         init.constant_(self.alpha, self.initial_alpha)
 
     def forward(self, input: Tensor) -> Tensor:
+        mean, var, batches = self.running_mean, self.running_var, self.num_batches_tracked
+        if self.training and batches is not None:
+            batches.add_(1)
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if self.momentum is None:
-                momentum = 1.0 / float(self.num_batches_tracked)
-        return F.dice(
-            input, self.alpha, self.running_mean, self.running_var, self.training, momentum, self.eps, self.dim
-        )
+        average = self.training and self.momentum is None
+        if not average or mean is None or var is None or batches is None:
+            return F.dice(input, self.alpha, mean, var, self.training, momentum, self.eps, self.dim)
+        # The share of a batch is a tensor, so that nothing waits for a device or is compiled for one number.
+        before = mean.clone(), var.clone()
+        output = F.dice(input, self.alpha, mean, var, True, 1.0, self.eps, self.dim)
+        with torch.no_grad():
+            share = (1.0 / batches).to(mean.dtype)
+            mean.copy_(before[0].lerp(mean, share))
+            var.copy_(before[1].lerp(var, share))
+        return output
 
     def extra_repr(self) -> str:
         return (

@@ -26,6 +26,7 @@ void check_input(const char* op, const char* argument, const Tensor& t) {
   const auto dtype = t.scalar_type();
   TORCH_CHECK_TYPE(dtype == at::kFloat || dtype == at::kDouble || dtype == at::kBFloat16 || dtype == at::kHalf, op,
                    ": ", argument, " has dtype ", dtype, ", expected Float, Double, BFloat16 or Half");
+  TORCH_CHECK_NOT_IMPLEMENTED(!t.is_nested(), op, ": ", argument, " is a nested tensor, which has no kernel here");
 }
 
 void check_like(const char* op, const char* argument, const Tensor& t, const Tensor& self) {

@@ -335,7 +335,7 @@ Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& runni
     running_mean->mul_(1 - momentum).add_(mean, momentum);
     // Unbiased, as nn.BatchNorm keeps it.
     const c10::SymFloat unbiased = c10::SymFloat(n) / c10::SymFloat(n - 1);
-    running_var->mul_(1 - momentum).add_(var.mul(unbiased), momentum);
+    running_var->mul_(1 - momentum).add_(var, unbiased * momentum);
   }
   return out;
 }

@@ -111,10 +111,21 @@ def test_wrong_dtype(row, name):
         getattr(ops, row.base)(x, *row.arguments(X, *row.learned(X)))
 
 
-def test_wrong_layout(row):
-    """Sparse tensors and tensors without a kernel: an error that names the operator."""
-    with pytest.raises((NotImplementedError, RuntimeError), match=row.base):
-        getattr(ops, row.base)(X.to_sparse(), *row.arguments(X, *row.learned(X)))
+STRANGE = {
+    "sparse": lambda: X.to_sparse(),
+    "sparse_csr": lambda: X.to_sparse_csr(),
+    "quantized": lambda: torch.quantize_per_tensor(X, 0.1, 0, torch.qint8),
+    "mkldnn": lambda: X.to_mkldnn(),
+    "strided nested": lambda: torch.nested.nested_tensor([X[0], X[1, :3]]),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # of prototypes
+@pytest.mark.parametrize("make", STRANGE.values(), ids=STRANGE.keys())
+def test_wrong_layout(row, make):
+    """Tensors without a kernel: an error that names the operator."""
+    with pytest.raises((NotImplementedError, RuntimeError, TypeError), match=row.base):
+        getattr(ops, row.base)(make(), *row.arguments(X, *row.learned(X)))
 
 
 @pytest.mark.parametrize("thing", (None, 1.5, "x", [1.0, 2.0]), ids=repr)

@@ -179,13 +179,20 @@ def test_in_a_network(make, text, state):
     assert seen and not any(map(torch.equal, before, network.parameters()))
 
 
-def test_dice_averages_over_all_batches_without_momentum():
-    module, norm = actinium.nn.Dice(6, momentum=None), nn.BatchNorm1d(6, momentum=None)
+AS_GIVEN = {
+    "eager": lambda module: module,
+    "script": torch.jit.script,
+    "compile": lambda module: torch.compile(module, fullgraph=True, backend="aot_eager"),
+}
+
+
+@pytest.mark.parametrize("how", AS_GIVEN.values(), ids=AS_GIVEN.keys())
+def test_dice_averages_over_all_batches_without_momentum(how):
+    module, norm = how(actinium.nn.Dice(6, momentum=None)), nn.BatchNorm1d(6, momentum=None)
     for _ in range(4):
         batch = torch.randn(32, 6)
         module(batch)
         norm(batch)
-    assert repr(module).startswith("Dice(6, eps=1e-08, momentum=None")
     for name in ("running_mean", "running_var", "num_batches_tracked"):
         torch.testing.assert_close(getattr(module, name), getattr(norm, name))
 
