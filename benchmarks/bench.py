@@ -39,7 +39,7 @@ def options() -> argparse.Namespace:
         description=summary,
         epilog=f"{detail} With --kernels as the first argument, scripts/bench runs the loops alone through Google "
         "Benchmark instead, with --calls a call at one element in C++, and hands the other arguments to it, such as "
-        "--benchmark_filter=Mish.*Float.",
+        "--benchmark_filter=Mish.*Float; with --chains it measures what torch.compile gains by fusing.",
     )
     parser.add_argument("--quick", action="store_true", help="the bars and a few rows, in two minutes")
     select = parser.add_argument_group("rows (default: all; several may be named)")
