@@ -10,7 +10,7 @@
 // or, where |x| <= 8, 2^-23:
 //   f     1.987 ULP  at -0x1.fe8756p-10: got -0x1.fdbc3cp-11, want -0x1.fdbc3ff91ac81p-11
 //   f'    3.012 ULP  at -0x1.087aa4p+3:  got -0x1.e09178p-71, want -0x1.e09171f9ada5dp-71
-//   f''   3.610 ULP  at 0x1.ae4a42p-3:   got 0x1.86b256p-1,   want 0x1.86b25d3838612p-1
+//   f''   3.388 ULP  at 0x1.b44ce8p-3:   got 0x1.863438p-1,   want 0x1.86343ec6364f6p-1
 // f(-inf) = -0, and so are the limits of f' at -inf and of f'' at both ends.
 #include <array>
 

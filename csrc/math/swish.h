@@ -9,7 +9,7 @@
 // for f, and for f' and f'' 4 ULP or, where |beta x| <= 8, 2^-23 (f'': times |beta|):
 //   f     1.998 ULP  at -0x1.0007fcp-11: got -0x1.ffeffap-13, want -0x1.ffeff60102b3fp-13
 //   f'    2.939 ULP  at -0x1.224aa2p+3:  got -0x1.e60abap-11, want -0x1.e60abfe0d8cd1p-11
-//   f''   3.921 ULP  at 0x1.43d82cp-2:   got 0x1.e7061ep-2,   want 0x1.e70625d7a532dp-2
+//   f''   3.541 ULP  at 0x1.5f3a74p-2:   got 0x1.e2bfc4p-2,   want 0x1.e2bfbceb7b82fp-2
 // f(-inf) = -0 for beta > 0, and so is the limit of f'.
 //
 // Any beta will do. Negative: f(x; -beta) = -f(-x; beta). 0: x/2, but f(-inf) = -0, as for every beta above it.
