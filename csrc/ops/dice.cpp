@@ -300,7 +300,8 @@ Outputs double_backward_autograd(DispatchKeySet keys, const OptionalTensor& gg_s
   attach(by_grad, node);
   attach(by_self, node);
   attach(by_alpha, node);
-  refuse_tangents("_dice_double_backward", {defined(gg_self), defined(gg_alpha), grad, self, alpha});
+  set_tangents(DoubleBackwardGrad{{batch, eps, dim}},
+               {defined(gg_self), defined(gg_alpha), grad, self, alpha, mean, var}, by_grad, by_self, by_alpha);
   return {by_grad, by_self, by_alpha};
 }
 

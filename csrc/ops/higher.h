@@ -5,6 +5,10 @@
 // in a gradient) and is left to autograd on the op's formula in ATen's own ops, which can be differentiated for ever.
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
+#include <array>
+#include <vector>
+
 #include "csrc/ops/node.h"
 
 namespace actinium::ops {
@@ -60,12 +64,32 @@ variable_list differentiate_double_backward(F f, const variable_list& gg, const 
   return gradient(second, grads, all, create_graph);
 }
 
-inline void refuse_tangents(const std::string& op, std::initializer_list<Tensor> inputs) {
-  for (const Tensor& t : inputs) {
-    TORCH_CHECK_NOT_IMPLEMENTED(!has_tangent(t), op,
-                                ": forward mode through a double backward is not supported; take the outer derivative "
-                                "in reverse mode");
+// Sets the tangents of a double backward's outputs, whose Grad takes them back to the inputs, saved in that order. That
+// is linear in what it takes back, and its own gradient is the way forward.
+template <class Grad, class... Outputs>
+void set_tangents(const Grad& grad, const std::array<Tensor, Grad::kSaved>& inputs, const Outputs&... outputs) {
+  if (std::none_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return has_tangent(t); })) return;
+  const bool create_graph = at::GradMode::is_enabled();
+  at::AutoGradMode enable(true);
+  std::array<Tensor, Grad::kSaved> primals;
+  for (size_t i = 0; i < inputs.size(); ++i) primals[i] = primal(inputs[i]);
+  const variable_list back{(outputs.defined() ? at::zeros_like(outputs.detach()).requires_grad_() : Tensor())...};
+  const variable_list taken = grad(back, primals, Wanted{std::vector<bool>(inputs.size(), true)});
+  variable_list along, by, wanted;
+  for (size_t i = 0; i < taken.size(); ++i) {
+    const Tensor t = tangent(inputs[i]);
+    if (!t.defined() || !taken[i].defined() || !taken[i].requires_grad()) continue;
+    along.push_back(taken[i]);
+    by.push_back(t);
   }
+  for (const Tensor& t : back) {
+    if (t.defined()) wanted.push_back(t);
+  }
+  if (along.empty()) return;
+  const variable_list found =
+      torch::autograd::grad(along, wanted, by, /*retain_graph=*/create_graph, create_graph, /*allow_unused=*/true);
+  size_t next = 0;
+  ((outputs.defined() ? set_tangent(outputs, found[next++]) : void()), ...);
 }
 
 }  // namespace actinium::ops

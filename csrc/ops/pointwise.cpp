@@ -309,7 +309,7 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
     });
     attach(by_grad, node);
     attach(by_self, node);
-    refuse_tangents(name() + "_double_backward", {grad_grad, grad, self});
+    set_tangents(DoubleBackwardGrad{{scalars...}}, {grad_grad, grad, self}, by_grad, by_self);
     return {by_grad, by_self};
   }
 

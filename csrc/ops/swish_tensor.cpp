@@ -204,7 +204,8 @@ struct SwishTensor {
     attach(by_grad, node);
     attach(by_self, node);
     attach(by_beta, node);
-    refuse_tangents("swish_double_backward", {defined(gg_self), defined(gg_beta), grad, self, beta});
+    set_tangents(DoubleBackwardGrad{{dim}}, {defined(gg_self), defined(gg_beta), grad, self, beta}, by_grad, by_self,
+                 by_beta);
     return {by_grad, by_self, by_beta};
   }
 };

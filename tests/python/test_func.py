@@ -27,6 +27,15 @@ def small(row):
     return tuple(t.detach() for t in row.inputs(shape=(2, 6, 6)))
 
 
+def jvp_of_grad_of_grad(f, n):
+    """A third derivative, the last of it forward."""
+
+    def number(*inputs):
+        return sum((t * t).sum() for t in grad(total(f), n)(*inputs))
+
+    return lambda *inputs: jvp(grad(number, n), inputs, tuple(map(torch.ones_like, inputs)))
+
+
 TRANSFORMS = {
     "grad": lambda f, n: grad(total(f), n),
     "grad of grad": lambda f, n: grad(lambda *inputs: sum(map(torch.sum, grad(total(f), n)(*inputs))), n),
@@ -38,6 +47,7 @@ TRANSFORMS = {
     "jacfwd": lambda f, n: jacfwd(f, n),
     "hessian": lambda f, n: hessian(total(f), n),
     "jacrev of jacrev": lambda f, n: jacrev(jacrev(total(f), n), n),
+    "jvp of grad of grad": lambda f, n: jvp_of_grad_of_grad(f, n),
 }
 
 
