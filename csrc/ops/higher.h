@@ -21,9 +21,17 @@ variable_list differentiate_double_backward(F f, const variable_list& gg, const 
                                             const variable_list& inputs, const variable_list& grads) {
   const bool create_graph = at::GradMode::is_enabled();
   at::AutoGradMode enable(true);
-  // A tensor of its own for each argument, so that one that is passed twice is not two variables at once.
-  const auto variable = [](const Tensor& t) {
-    return !t.defined() ? t : t.requires_grad() ? t.view_as(t) : t.detach().requires_grad_();
+  // Whether anything that the result is made of has a graph that it can be part of.
+  bool connected =
+      std::any_of(grads.begin(), grads.end(), [](const Tensor& t) { return t.defined() && t.requires_grad(); });
+  // A tensor of its own for each argument, so that one that is passed twice is not two variables at once. What was
+  // saved under a transform of torch.func that has returned still says that it requires a gradient, but its view does
+  // not.
+  const auto variable = [&](const Tensor& t) {
+    if (!t.defined()) return t;
+    const Tensor view = t.view_as(t);
+    connected |= view.requires_grad();
+    return view.requires_grad() ? view : view.detach().requires_grad_();
   };
   // Where both are defined and depend on something: d<of, weights> / d by.
   const auto gradient = [](const variable_list& of, const variable_list& weights, const variable_list& by,
@@ -61,7 +69,7 @@ variable_list differentiate_double_backward(F f, const variable_list& gg, const 
   variable_list by(1, g);
   by.insert(by.end(), x.begin(), x.end());
   const variable_list second = gradient(first, a, by, true);
-  return gradient(second, grads, all, create_graph);
+  return gradient(second, grads, all, create_graph && connected);
 }
 
 // Sets the tangents of a double backward's outputs, whose Grad takes them back to the inputs, saved in that order. That

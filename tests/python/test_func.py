@@ -36,6 +36,15 @@ def jvp_of_grad_of_grad(f, n):
     return lambda *inputs: jvp(grad(number, n), inputs, tuple(map(torch.ones_like, inputs)))
 
 
+def vjp_of_vjp_of_grad(f, n):
+    """A third derivative, whose backwards run when the transforms that recorded them have returned."""
+
+    def pulled(f):
+        return lambda *inputs: vjp(f, *inputs)[1](tuple(map(torch.ones_like, inputs)))
+
+    return pulled(pulled(grad(lambda *inputs: total(f)(*inputs) ** 2, n)))
+
+
 TRANSFORMS = {
     "grad": lambda f, n: grad(total(f), n),
     "grad of grad": lambda f, n: grad(lambda *inputs: sum(map(torch.sum, grad(total(f), n)(*inputs))), n),
@@ -48,6 +57,7 @@ TRANSFORMS = {
     "hessian": lambda f, n: hessian(total(f), n),
     "jacrev of jacrev": lambda f, n: jacrev(jacrev(total(f), n), n),
     "jvp of grad of grad": lambda f, n: jvp_of_grad_of_grad(f, n),
+    "vjp of vjp of grad": lambda f, n: vjp_of_vjp_of_grad(f, n),
 }
 
 
