@@ -49,18 +49,19 @@ const Backend& backend_of(const char* op, const Tensor& self) {
 c10::ScalarType opmath_type(c10::ScalarType dtype) { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
 
 Tensor output_like(const Tensor& self) {
-  // TensorIterator's own order of preference.
-  if (self.is_contiguous()) return at::empty_like(self, self.options(), at::MemoryFormat::Contiguous);
-  if (self.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+  // TensorIterator's own order of preference. A compiler may not know a size; what depends on it counts as false.
+  if (self.is_contiguous_or_false()) return at::empty_like(self, self.options(), at::MemoryFormat::Contiguous);
+  if (self.is_contiguous_or_false(at::MemoryFormat::ChannelsLast)) {
     return at::empty_like(self, self.options(), at::MemoryFormat::ChannelsLast);
   }
-  if (self.is_non_overlapping_and_dense()) {
+  if (self.unsafeGetTensorImpl()->is_non_overlapping_and_dense_or_false()) {
     return at::empty_strided_symint(self.sym_sizes(), self.sym_strides(), self.options());
   }
   return at::empty_like(self, self.options(), at::MemoryFormat::Preserve);
 }
 
 void prepare_out(const char* op, const Tensor& out, const Tensor& self) {
+  TORCH_CHECK_TYPE(out.defined(), op, ": out is None, expected a Tensor");
   const bool symbolic = out.unsafeGetTensorImpl()->has_symbolic_sizes_strides() ||
                         self.unsafeGetTensorImpl()->has_symbolic_sizes_strides();
   if (out.is_same(self)) {

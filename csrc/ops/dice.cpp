@@ -267,12 +267,12 @@ struct DoubleBackwardGrad {
   static std::string name() { return "DiceDoubleBackwardBackward0"; }
   static constexpr int kSaved = 7;
   Numbers numbers;
-  variable_list operator()(const variable_list& grads, const std::array<Tensor, 7>& saved, const Wanted&) const {
-    const auto& [batch, eps, dim] = numbers;
-    const auto f = [&, batch = batch, eps = eps, dim = dim](const variable_list& inputs) {
+  static auto formula(const Tensor& saved_mean, const Tensor& saved_var, const Numbers& numbers) {
+    return [=](const variable_list& inputs) {
+      const auto& [batch, eps, dim] = numbers;
       const Tensor& x = inputs[0];
       const int64_t channel = wrap_dim("dice", x, dim);
-      Tensor mean = along_dim(saved[5], x, dim), var = along_dim(saved[6], x, dim);
+      Tensor mean = along_dim(saved_mean, x, dim), var = along_dim(saved_var, x, dim);
       if (batch) {
         std::vector<int64_t> others;
         for (int64_t d = 0; d < x.dim(); ++d) {
@@ -284,7 +284,10 @@ struct DoubleBackwardGrad {
       const Tensor p = ((x - mean) * (var + eps).rsqrt()).sigmoid();
       return p * x + (1 - p) * along_dim(inputs[1], x, dim) * x;
     };
-    return differentiate_double_backward(f, {saved[0], saved[1]}, saved[2], {saved[3], saved[4]}, grads);
+  }
+  variable_list operator()(const variable_list& grads, const std::array<Tensor, 7>& saved, const Wanted&) const {
+    return differentiate_double_backward(formula(saved[5], saved[6], numbers), {saved[0], saved[1]}, saved[2],
+                                         {saved[3], saved[4]}, grads);
   }
 };
 
@@ -300,8 +303,9 @@ Outputs double_backward_autograd(DispatchKeySet keys, const OptionalTensor& gg_s
   attach(by_grad, node);
   attach(by_self, node);
   attach(by_alpha, node);
-  set_tangents(DoubleBackwardGrad{{batch, eps, dim}},
-               {defined(gg_self), defined(gg_alpha), grad, self, alpha, mean, var}, by_grad, by_self, by_alpha);
+  set_double_backward_tangents(DoubleBackwardGrad::formula(mean, var, {batch, eps, dim}),
+                               {defined(gg_self), defined(gg_alpha)}, grad, {self, alpha},
+                               {by_grad, by_self, by_alpha});
   return {by_grad, by_self, by_alpha};
 }
 

@@ -1,10 +1,10 @@
 // Every op that applies a function of one value: forward, in-place, out=, backward and double backward, made from the
 // list of activations in math/activations.h.
 #include <ATen/TensorIterator.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/mish.h>
-#include <ATen/ops/selu.h>
+#include <ATen/ops/exp.h>
 #include <ATen/ops/sigmoid.h>
+#include <ATen/ops/softplus.h>
+#include <ATen/ops/tanh.h>
 
 #include <algorithm>
 #include <array>
@@ -14,7 +14,6 @@
 #include <utility>
 
 #include "csrc/math/activations.h"
-#include "csrc/ops/higher.h"
 #include "csrc/ops/overloads.h"
 #include "csrc/ops/schemas.h"
 
@@ -121,15 +120,31 @@ using Argument = const Scalar&;
 template <size_t>
 using Number = Scalar;
 
-// What the third derivative is taken of.
+// f''' in ATen's ops, which can be differentiated for ever: kernels end with f''. What comes after is rare (the loss of
+// a physics-informed network, a Hessian in a gradient).
 template <math::Activation activation>
 using Is = std::integral_constant<math::Activation, activation>;
-Tensor reference(Is<math::Activation::kMish>, const Tensor& x) { return at::mish(x); }
-Tensor reference(Is<math::Activation::kSwish>, const Tensor& x, const Scalar& beta) {
-  return x * at::sigmoid(x * beta);
+Tensor third(Is<math::Activation::kMish>, const Tensor& x) {
+  // x t with t = tanh(log(1 + e^x)), r = 1 - t^2
+  const Tensor s = at::sigmoid(x), p = s * at::sigmoid(-x), t = at::tanh(at::softplus(x)), r = 1 - t * t;
+  const Tensor second = r * (p - 2 * t * s * s);
+  return 3 * second + x * r * ((4 * t * t - 2 * r) * s * s * s - 6 * t * s * p + p * (1 - 2 * s));
 }
-Tensor reference(Is<math::Activation::kGeluTanh>, const Tensor& x) { return at::gelu(x, "tanh"); }
-Tensor reference(Is<math::Activation::kSelu>, const Tensor& x) { return at::selu(x); }
+Tensor third(Is<math::Activation::kSwish>, const Tensor& x, const Scalar& beta) {
+  const Tensor z = x * beta, s = at::sigmoid(z), p = s * at::sigmoid(-z);
+  return p * (3 * (1 - 2 * s) + z * (1 - 6 * p)) * beta * beta;
+}
+Tensor third(Is<math::Activation::kGeluTanh>, const Tensor& x) {
+  // x s(w) with w = ax + bx^3, which is twice what tanh is taken of
+  constexpr double a = 1.5957691216057307, b = 0.044715 * a;
+  const Tensor square = x * x, w1 = a + 3 * b * square, w2 = 6 * b * x, w = x * (a + b * square);
+  const Tensor s = at::sigmoid(w), p = s * at::sigmoid(-w), q = 1 - 2 * s;
+  const Tensor second = p * (q * w1 * w1 + w2);
+  return 3 * second + x * p * ((1 - 6 * p) * w1 * w1 * w1 + 3 * q * w1 * w2 + 6 * b);
+}
+Tensor third(Is<math::Activation::kSelu>, const Tensor& x) {
+  return 1.7580993408473766 * at::exp(x.clamp_max(0)) * (x <= 0);
+}
 
 // -------------------------------------------------------------------------------------------- one activation's ops
 
@@ -286,15 +301,34 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
     }
   };
 
+  // a g f''(x) and a g f'''(x).
+  static Tensor second_order(const Tensor& a, const Tensor& g, const Tensor& x, Argument<I>... scalars) {
+    return std::get<1>(double_backward_op().call(a, g, x, scalars..., {false, true}));
+  }
+  static Tensor third_order(const Tensor& a, const Tensor& g, const Tensor& x, Argument<I>... scalars) {
+    const Tensor wide = x.to(opmath_type(x.scalar_type()));
+    return (third(Is<static_cast<math::Activation>(index)>(), wide, scalars...) * a * g).to(x.scalar_type());
+  }
+
+  // The gradients of <u, a f'(x)> + <v, a g f''(x)> by a, g and x.
   struct DoubleBackwardGrad {
     static std::string name() { return camel_case(kName) + "DoubleBackwardBackward0"; }
     static constexpr int kSaved = 3;
     Saved numbers;
-    variable_list operator()(const variable_list& grads, const std::array<Tensor, 3>& saved, const Wanted&) const {
-      const auto f = [&](const variable_list& x) {
-        return reference(Is<static_cast<math::Activation>(index)>(), x[0], std::get<I>(numbers)...);
-      };
-      return differentiate_double_backward(f, {saved[0]}, saved[1], {saved[2]}, grads);
+    variable_list operator()(const variable_list& grads, const std::array<Tensor, 3>& saved, Wanted wanted) const {
+      const auto& [a, g, x] = saved;
+      const Tensor &u = grads[0], &v = grads[1];
+      Tensor by_a, by_g, by_x;
+      if (u.defined()) {
+        if (wanted(0)) by_a = backward_op().call(u, x, std::get<I>(numbers)...);
+        if (wanted(2)) by_x = second_order(u, a, x, std::get<I>(numbers)...);
+      }
+      if (v.defined()) {
+        if (wanted(0)) by_a = add_defined(by_a, second_order(v, g, x, std::get<I>(numbers)...));
+        if (wanted(1)) by_g = second_order(v, a, x, std::get<I>(numbers)...);
+        if (wanted(2)) by_x = add_defined(by_x, third_order(v * a, g, x, std::get<I>(numbers)...));
+      }
+      return {by_a, by_g, by_x};
     }
   };
 
@@ -309,7 +343,20 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
     });
     attach(by_grad, node);
     attach(by_self, node);
-    set_tangents(DoubleBackwardGrad{{scalars...}}, {grad_grad, grad, self}, by_grad, by_self);
+    // d(a f') = da f' + dx a f'';  d(a g f'') = (da g + a dg) f'' + dx a g f'''
+    const Tensor a = primal(grad_grad), g = primal(grad), x = primal(self);
+    Tensor t_grad, t_self;
+    if (ops::has_tangent(grad_grad)) {
+      t_grad = backward_op().call(tangent(grad_grad), x, scalars...);
+      t_self = second_order(tangent(grad_grad), g, x, scalars...);
+    }
+    if (ops::has_tangent(grad)) t_self = add_defined(t_self, second_order(a, tangent(grad), x, scalars...));
+    if (ops::has_tangent(self)) {
+      t_grad = add_defined(t_grad, second_order(tangent(self), a, x, scalars...));
+      t_self = add_defined(t_self, third_order(tangent(self) * a, g, x, scalars...));
+    }
+    set_tangent(by_grad, t_grad);
+    set_tangent(by_self, t_self);
     return {by_grad, by_self};
   }
 

@@ -182,12 +182,15 @@ struct SwishTensor {
     static std::string name() { return "SwishDoubleBackwardBackward1"; }
     static constexpr int kSaved = 5;
     std::tuple<int64_t> numbers;
-    variable_list operator()(const variable_list& grads, const std::array<Tensor, 5>& saved, const Wanted&) const {
-      const auto f = [&](const variable_list& inputs) {
+    static auto formula(int64_t dim) {
+      return [=](const variable_list& inputs) {
         const Tensor& x = inputs[0];
-        return x * at::sigmoid(x * along_dim(inputs[1], x, std::get<0>(numbers)));
+        return x * at::sigmoid(x * along_dim(inputs[1], x, dim));
       };
-      return differentiate_double_backward(f, {saved[0], saved[1]}, saved[2], {saved[3], saved[4]}, grads);
+    }
+    variable_list operator()(const variable_list& grads, const std::array<Tensor, 5>& saved, const Wanted&) const {
+      return differentiate_double_backward(formula(std::get<0>(numbers)), {saved[0], saved[1]}, saved[2],
+                                           {saved[3], saved[4]}, grads);
     }
   };
 
@@ -204,8 +207,8 @@ struct SwishTensor {
     attach(by_grad, node);
     attach(by_self, node);
     attach(by_beta, node);
-    set_tangents(DoubleBackwardGrad{{dim}}, {defined(gg_self), defined(gg_beta), grad, self, beta}, by_grad, by_self,
-                 by_beta);
+    set_double_backward_tangents(DoubleBackwardGrad::formula(dim), {defined(gg_self), defined(gg_beta)}, grad,
+                                 {self, beta}, {by_grad, by_self, by_beta});
     return {by_grad, by_self, by_beta};
   }
 };
