@@ -103,12 +103,12 @@ _FORMULAS = {
     "selu": (_selu, _selu_slope),
 }
 
-_fused = True
+_fused = False  # docs/fusion.md: on the CPU the kernels are faster
 
 
 class fuse:
-    """Whether ``torch.compile`` fuses the pointwise operators with what stands around them (as it does from the start),
-    or calls Actinium's kernels for them.
+    """Whether ``torch.compile`` fuses the pointwise operators with what stands around them, or calls Actinium's kernels
+    for them (as it does from the start).
 
     Called as a function it holds until it is called again; as a context manager, for what is compiled in the block.
     Fused, an operator costs no memory traffic of its own and is computed with Inductor's elementary functions; a kernel

@@ -1,5 +1,5 @@
-"""Measures what torch.compile makes of an activation amid other operations: fused with them, as it is from the start,
-or as a call of Actinium's kernel (actinium.fuse(False)). Writes docs/fusion.md.
+"""Measures what torch.compile makes of an activation amid other operations: fused with them (actinium.fuse()),
+or as a call of Actinium's kernel, as it is from the start. Writes docs/fusion.md.
 """
 
 import argparse
@@ -102,7 +102,7 @@ def main() -> None:
         machine.sentence(here),
         "",
         "What `torch.compile` makes of an activation amid other operations, by its default backend on one thread: "
-        "fused with them (as from the start), or a call of Actinium's kernel (`actinium.fuse(False)`). Medians in "
+        "fused with them (`actinium.fuse()`), or a call of Actinium's kernel (as from the start). Medians in "
         "microseconds, of calls in turns, and how many times as fast the fused form is.",
         "",
         "| dtype | shape | chain | op | forward: kernel | fused | ratio | step: kernel | fused | ratio |",

@@ -15,6 +15,12 @@ FUSED = tuple(row for row in POINTWISE if row.dim is None)
 EVERY = pytest.mark.parametrize("fused", FUSED, ids=lambda row: row.name)
 
 
+@pytest.fixture(autouse=True)
+def fusing():
+    with fuse():
+        yield
+
+
 def compiled(f):
     torch.compiler.reset()
     return torch.compile(f, fullgraph=True)
@@ -83,6 +89,7 @@ def test_inductor_is_not_imported_before_it_is_needed():
     program = """
 import sys, torch, actinium
 assert "torch._inductor" not in sys.modules
+actinium.fuse()
 import torch._inductor.decomposition as d
 assert torch.ops.actinium.mish_backward.default in d.select_decomp_table()
 """
