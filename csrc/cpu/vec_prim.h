@@ -32,6 +32,7 @@ inline namespace ACTINIUM_TARGET {
     static ACTINIUM_HD T fma(T a, T b, T c) { return mm##_fmadd_##ps(a, b, c); }                         \
     static ACTINIUM_HD T fnma(T a, T b, T c) { return mm##_fnmadd_##ps(a, b, c); }                       \
     static ACTINIUM_HD T fma_exact(T a, T b, T c) { return fma(a, b, c); }                               \
+    static ACTINIUM_HD T div(T a, T b) { return a / b; }                                                 \
     static ACTINIUM_HD T min(T a, T b) { return mm##_min_##ps(a, b); }                                   \
     static ACTINIUM_HD T max(T a, T b) { return mm##_max_##ps(a, b); }                                   \
     static ACTINIUM_HD T neg(T a) { return mm##_xor_##ps(a, sign_bit()); }                               \

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "csrc/math/coarse.h"
+
 namespace actinium::cuda {
 namespace {
 
@@ -22,6 +24,20 @@ struct Opmath<double> {
 };
 template <class S>
 using opmath_t = typename Opmath<S>::type;
+
+// What a formula of one element is computed in: 16 bits hide what Coarse leaves out.
+template <class S>
+struct Compute : Opmath<S> {};
+template <>
+struct Compute<__half> {
+  using type = math::Coarse<false>;
+};
+template <>
+struct Compute<__nv_bfloat16> {
+  using type = math::Coarse<true>;
+};
+template <class S>
+using compute_t = typename Compute<S>::type;
 
 __device__ __forceinline__ float widen(float x) { return x; }
 __device__ __forceinline__ double widen(double x) { return x; }

@@ -5,6 +5,8 @@
 #include <c10/cuda/CUDAStream.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <limits>
 
@@ -18,6 +20,24 @@ inline int64_t device_threads() {
   C10_CUDA_CHECK(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device));
   C10_CUDA_CHECK(cudaDeviceGetAttribute(&threads, cudaDevAttrMaxThreadsPerMultiProcessor, device));
   return static_cast<int64_t>(processors) * threads;
+}
+
+// Blocks of a kernel that the current device runs at once.
+template <auto kKernel>
+int64_t resident_blocks(int threads) {
+  constexpr int kDevices = 64;
+  static std::atomic<int> known[kDevices];
+  int device;
+  C10_CUDA_CHECK(cudaGetDevice(&device));
+  int blocks = device < kDevices ? known[device].load(std::memory_order_relaxed) : 0;
+  if (blocks == 0) {
+    int processors;
+    C10_CUDA_CHECK(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device));
+    C10_CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kKernel, threads, 0));
+    blocks = std::max(blocks, 1) * processors;
+    if (device < kDevices) known[device].store(blocks, std::memory_order_relaxed);
+  }
+  return blocks;
 }
 
 // Memory for kernels of the current stream. It goes back to torch's allocator at once: who gets it next on this stream

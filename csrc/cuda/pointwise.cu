@@ -28,39 +28,48 @@ using Full = Vector<S, kLanes<S>>;
 // The formula for every element of a vector.
 template <class F, class S>
 __device__ __forceinline__ void apply(const F& formula, const Full<S> (&in)[F::kInputs], Full<S> (&out)[F::kOutputs]) {
-  using T = opmath_t<S>;
-  T y[F::kOutputs][kLanes<S>];
+  using T = compute_t<S>;
+  opmath_t<S> y[F::kOutputs][kLanes<S>];
 #pragma unroll
   for (int e = 0; e < kLanes<S>; ++e) {
     T one_in[F::kInputs], one_out[F::kOutputs];
 #pragma unroll
-    for (int i = 0; i < F::kInputs; ++i) one_in[i] = widen(in[i].at[e]);
+    for (int i = 0; i < F::kInputs; ++i) one_in[i] = T(widen(in[i].at[e]));
     formula(one_in, one_out);
 #pragma unroll
-    for (int o = 0; o < F::kOutputs; ++o) y[o][e] = one_out[o];
+    for (int o = 0; o < F::kOutputs; ++o) y[o][e] = static_cast<opmath_t<S>>(one_out[o]);
   }
 #pragma unroll
   for (int o = 0; o < F::kOutputs; ++o) out[o] = narrow<S, kLanes<S>>(y[o]);
+}
+
+// A vector at any address, from the two aligned ones that overlap it.
+template <class S>
+__device__ __forceinline__ Full<S> load_shifted(const char* p) {
+  const int shift = misalignment(p);
+  const uint4 a = *reinterpret_cast<const uint4*>(p - shift), b = *reinterpret_cast<const uint4*>(p - shift + 16);
+  // As 32-bit words, of which the wanted ones start `shift` bytes into them.
+  uint32_t w[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
+#pragma unroll
+  for (int i = 0; i < 6; ++i) w[i] = shift & 8 ? w[i + 2] : w[i];
+  if constexpr (sizeof(S) < 8) {
+#pragma unroll
+    for (int i = 0; i < 5; ++i) w[i] = shift & 4 ? w[i + 1] : w[i];
+  }
+  if constexpr (sizeof(S) < 4) {
+    const int bit = (shift & 3) * 8;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) w[i] = __funnelshift_r(w[i], w[i + 1], bit);
+  }
+  return bits<Full<S>>(make_uint4(w[0], w[1], w[2], w[3]));
 }
 
 // A vector anywhere in a run of elements at `run`, wherever the run starts.
 template <class S>
 __device__ __forceinline__ Full<S> load_clipped(const char* run, Clip<kLanes<S>> clip) {
   const char* const p = run + clip.begin * static_cast<int64_t>(sizeof(S));
-  const int shift = misalignment(p);
-  if (shift == 0 && clip.whole()) return load<Full<S>>(p);
-  if (clip.inner()) {
-    // Both aligned vectors that overlap it, as 32-bit words; the wanted ones start `shift` bytes into them.
-    const uint4 a = *reinterpret_cast<const uint4*>(p - shift), b = *reinterpret_cast<const uint4*>(p - shift + 16);
-    uint32_t w[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
-#pragma unroll
-    for (int i = 0; i < 6; ++i) w[i] = shift & 8 ? w[i + 2] : w[i];
-#pragma unroll
-    for (int i = 0; i < 5; ++i) w[i] = shift & 4 ? w[i + 1] : w[i];
-    const int bit = (shift & 3) * 8;
-    return bits<Full<S>>(make_uint4(__funnelshift_r(w[0], w[1], bit), __funnelshift_r(w[1], w[2], bit),
-                                    __funnelshift_r(w[2], w[3], bit), __funnelshift_r(w[3], w[4], bit)));
-  }
+  if (misalignment(p) == 0 && clip.whole()) return load<Full<S>>(p);
+  if (clip.inner()) return load_shifted<S>(p);
   Full<S> v;
 #pragma unroll
   for (int e = 0; e < kLanes<S>; ++e) {
@@ -80,40 +89,45 @@ __device__ __forceinline__ void store_clipped(char* run, Clip<kLanes<S>> clip, c
   }
 }
 
-// Vectors of a thread, all of which are read before any is computed.
-constexpr int kPerThread = 2;
-
-template <class F, class S>
+// kShifted: inputs may stand elsewhere than the output.
+template <class F, class S, bool kShifted>
 __global__ void __launch_bounds__(kThreads)
-    flat_kernel(const F formula, const Flat<kLanes<S>> map, const Operands<F> operands, const bool aligned) {
-  Full<S> in[kPerThread][F::kInputs];
-  // The same for the whole block: most blocks have only whole vectors.
-  const bool plain = aligned && map.tile_whole(blockIdx.x);
+    flat_kernel(const F formula, const Flat<kLanes<S>> map, const Operands<F> operands) {
+  constexpr int64_t kSize = sizeof(S);
+  constexpr int kPerThread = map.kPerThread;
+  for (int64_t tile = blockIdx.x; tile < map.tiles; tile += gridDim.x) {
+    const int64_t from = map.begin(map.in_tile(tile, 0, threadIdx.x)) * kSize;
+    Full<S> in[kPerThread][F::kInputs];
 #pragma unroll
-  for (int k = 0; k < kPerThread; ++k) {
-    const Clip<kLanes<S>> clip = map.vector(blockIdx.x, threadIdx.x, k);
-    if (k >= map.per_thread || clip.begin >= map.count) break;
+    for (int k = 0; k < kPerThread; ++k) {
 #pragma unroll
-    for (int i = 0; i < F::kInputs; ++i) {
-      const char* const run = operands.data[F::kOutputs + i];
-      in[k][i] = plain ? load<Full<S>>(run + clip.begin * static_cast<int64_t>(sizeof(S))) : load_clipped<S>(run, clip);
+      for (int i = 0; i < F::kInputs; ++i) {
+        const char* const p = operands.data[F::kOutputs + i] + from + k * kThreads * kVectorBytes;
+        in[k][i] = kShifted ? load_shifted<S>(p) : load<Full<S>>(p);
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < kPerThread; ++k) {
+      Full<S> out[F::kOutputs];
+      apply<F, S>(formula, in[k], out);
+#pragma unroll
+      for (int o = 0; o < F::kOutputs; ++o) {
+        if (F::kOutputs > 1 && operands.data[o] == nullptr) continue;
+        store(operands.data[o] + from + k * kThreads * kVectorBytes, out[o]);
+      }
     }
   }
+  for (int64_t i = map.rest_begin(blockIdx.x, gridDim.x, threadIdx.x); i < map.rest;
+       i += static_cast<int64_t>(gridDim.x) * kThreads) {
+    const Clip<kLanes<S>> clip{map.begin(map.in_rest(i)), map.count};
+    Full<S> in[F::kInputs], out[F::kOutputs];
 #pragma unroll
-  for (int k = 0; k < kPerThread; ++k) {
-    const Clip<kLanes<S>> clip = map.vector(blockIdx.x, threadIdx.x, k);
-    if (k >= map.per_thread || clip.begin >= map.count) break;
-    Full<S> out[F::kOutputs];
-    apply<F, S>(formula, in[k], out);
+    for (int k = 0; k < F::kInputs; ++k) in[k] = load_clipped<S>(operands.data[F::kOutputs + k], clip);
+    apply<F, S>(formula, in, out);
 #pragma unroll
     for (int o = 0; o < F::kOutputs; ++o) {
-      char* const run = operands.data[o];
-      if (F::kOutputs > 1 && run == nullptr) continue;
-      if (plain) {
-        store(run + clip.begin * static_cast<int64_t>(sizeof(S)), out[o]);
-      } else {
-        store_clipped<S>(run, clip, out[o]);
-      }
+      if (F::kOutputs > 1 && operands.data[o] == nullptr) continue;
+      store_clipped<S>(operands.data[o], clip, out[o]);
     }
   }
 }
@@ -175,14 +189,14 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
   for (int u = 0; u < kScattered; ++u) {
     if (first + u * kThreads >= count) return;
-    opmath_t<S> x[F::kInputs], y[F::kOutputs];
+    compute_t<S> x[F::kInputs], y[F::kOutputs];
 #pragma unroll
-    for (int i = 0; i < F::kInputs; ++i) x[i] = widen(in[u][i]);
+    for (int i = 0; i < F::kInputs; ++i) x[i] = compute_t<S>(widen(in[u][i]));
     formula(x, y);
 #pragma unroll
     for (int o = 0; o < F::kOutputs; ++o) {
       if (F::kOutputs > 1 && operands.data[o] == nullptr) continue;
-      *reinterpret_cast<S*>(operands.data[o] + offset[u][o]) = narrow<S>(y[o]);
+      *reinterpret_cast<S*>(operands.data[o] + offset[u][o]) = narrow<S>(static_cast<opmath_t<S>>(y[o]));
     }
   }
 }
@@ -206,16 +220,24 @@ void run(const F& formula, const Pointwise& problem) {
   geometry.coalesce();
 
   const auto flat = [&](const Geometry<kAll>& piece, const Operands<F>& operands) {
-    bool contiguous = piece.ndim == 1, aligned = true;
+    // Inputs that stand elsewhere than the output, and outputs that do.
+    bool contiguous = piece.ndim == 1, shifted = false, apart = false;
+    const int lead = misalignment(operands.data[lead_of]);
     for (int k = 0; k < kAll; ++k) {
       contiguous = contiguous && (piece.strides[k][0] == kSize || piece.sizes[0] == 1);
-      aligned = aligned &&
-                (operands.data[k] == nullptr || misalignment(operands.data[k]) == misalignment(operands.data[lead_of]));
+      if (operands.data[k] == nullptr || misalignment(operands.data[k]) == lead) continue;
+      (k < F::kOutputs ? apart : shifted) = true;
     }
     if (!contiguous) return false;
-    const int lead = misalignment(operands.data[lead_of]) / static_cast<int>(kSize);
-    const Flat<V> map(piece.sizes[0], lead, kPerThread, device_threads());
-    launch(flat_kernel<F, S>, map.blocks(), kThreads, formula, map, operands, aligned);
+    const auto start = [&](auto kernel, int64_t resident) {
+      const Flat<V> map(piece.sizes[0], lead / static_cast<int>(kSize), shifted, apart ? INT64_MAX : resident);
+      launch(kernel, map.blocks, kThreads, formula, map, operands);
+    };
+    if (shifted) {
+      start(flat_kernel<F, S, true>, resident_blocks<flat_kernel<F, S, true>>(kThreads));
+    } else {
+      start(flat_kernel<F, S, false>, resident_blocks<flat_kernel<F, S, false>>(kThreads));
+    }
     return true;
   };
 
@@ -256,7 +278,7 @@ template <template <class> class Activation>
 void run(const Pointwise& problem) {
   with_dtype(problem.dtype, [&](auto zero) {
     using S = decltype(zero);
-    using T = opmath_t<S>;
+    using T = compute_t<S>;
     const Activation<T> activation(problem.params);
     switch (problem.pass) {
       case Pass::kForward:
@@ -273,9 +295,10 @@ void run(const Pointwise& problem) {
 
 void pointwise(const Pointwise& problem) {
   switch (static_cast<math::Activation>(problem.activation)) {
-#define ACTINIUM_CASE(Name)       \
-  case math::Activation::k##Name: \
-    return run<math::Name>(problem);
+#define ACTINIUM_CASE(Name)                               \
+  case math::Activation::k##Name:                         \
+    return math::with_formula<math::Name>(problem.params, \
+                                          [&](auto formula) { run<decltype(formula)::template type>(problem); });
     ACTINIUM_ACTIVATIONS(ACTINIUM_CASE)
 #undef ACTINIUM_CASE
   }

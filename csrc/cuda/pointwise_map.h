@@ -13,7 +13,7 @@
 namespace actinium::cuda {
 
 constexpr int kVectorBytes = 16;
-constexpr int kPointwiseThreads = 256;
+constexpr int kPointwiseThreads = 128;
 
 // Bytes by which an address stands after a multiple of 16.
 ACTINIUM_HD int misalignment(const void* p) { return static_cast<int>(reinterpret_cast<uintptr_t>(p) % kVectorBytes); }
@@ -30,30 +30,42 @@ struct Clip {
   ACTINIUM_HD bool inner() const { return begin >= V && begin + 2 * V <= count; }
 };
 
-// A contiguous problem. A block takes per_thread * threads adjacent vectors; a thread takes every threads-th of them.
+// A contiguous problem. Vectors well inside it come in tiles, which the blocks take in turns; no element of a tile
+// needs a test. The others go one to a thread, and so do all of them if there are not enough to fill the device.
 template <int V>
 struct Flat {
   static constexpr int kThreads = kPointwiseThreads;
+  static constexpr int kPerThread = 2;  // vectors of a tile, all of which a thread reads before it computes
+  static constexpr int64_t kTile = kThreads * kPerThread;
 
-  int64_t count;   // elements
-  int lead;        // of the output
-  int per_thread;  // vectors, at most kMaxPerThread of the kernel
+  int64_t count;         // elements
+  int lead;              // of the output
+  int64_t first, tiles;  // the first vector of the tiles, how many there are
+  int64_t rest;          // vectors outside of them
+  int64_t blocks;
 
-  ACTINIUM_HD int64_t tile() const { return static_cast<int64_t>(per_thread) * kThreads * V; }
-  ACTINIUM_HD int64_t tile_begin(int64_t block) const { return block * tile() - lead; }
-  ACTINIUM_HD bool tile_whole(int64_t block) const {
-    return tile_begin(block) >= 0 && tile_begin(block) + tile() <= count;
-  }
-  ACTINIUM_HD Clip<V> vector(int64_t block, int thread, int k) const {
-    return {tile_begin(block) + (static_cast<int64_t>(k) * kThreads + thread) * V, count};
-  }
-  int64_t blocks() const { return ceil_div(count + lead, tile()); }
-
-  // A small problem is spread over the device before a thread gets more than one vector.
-  Flat(int64_t count_, int lead_, int max_per_thread, int64_t device_threads) : count(count_), lead(lead_) {
+  // shifted: some operand stands elsewhere than the output. resident: blocks that run at once.
+  Flat(int64_t count_, int lead_, bool shifted, int64_t resident)
+      : count(count_), lead(lead_), first(shifted ? ceil_div(V + lead, V) : lead > 0), tiles(0) {
     const int64_t vectors = ceil_div<int64_t>(count + lead, V);
-    per_thread = static_cast<int>(std::clamp<int64_t>(vectors / device_threads, 1, max_per_thread));
+    const int64_t last = (count + lead) / V - (shifted ? 1 : 0);
+    if (vectors / kThreads > resident) tiles = std::max<int64_t>(last - first, 0) / kTile;
+    rest = vectors - tiles * kTile;
+    blocks = tiles > 0 ? std::min(tiles, resident) : ceil_div<int64_t>(vectors, kThreads);
   }
+
+  // The first element of a vector.
+  ACTINIUM_HD int64_t begin(int64_t vector) const { return vector * V - lead; }
+  // Vectors, by their number among those of a tile and among those outside of the tiles.
+  ACTINIUM_HD int64_t in_tile(int64_t tile, int k, int thread) const {
+    return first + tile * kTile + k * kThreads + thread;
+  }
+  // A thread's first vector outside of the tiles; its others are blocks * kThreads further on. The last blocks begin,
+  // as they have the fewest tiles.
+  ACTINIUM_HD int64_t rest_begin(int64_t block, int64_t blocks_, int thread) const {
+    return (blocks_ - 1 - block) * kThreads + thread;
+  }
+  ACTINIUM_HD int64_t in_rest(int64_t i) const { return i < first ? i : i + tiles * kTile; }
 };
 
 // Sizes and strides of a problem with any strides, fastest dimension first; strides in bytes.

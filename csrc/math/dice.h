@@ -38,7 +38,7 @@ struct DiceGate {
     const T x = finite(in);
     const T z = finite((x - mean) * r);
     const T e = decay(z);
-    const T large = T(1) / (T(1) + e);
+    const T large = P::div(T(1), T(1) + e);
     const T small = e * large;
     const auto positive = P::gt(z, T(0));
     return {x, z, P::select(positive, large, small), P::select(positive, small, large), large * small};
@@ -67,7 +67,7 @@ struct DiceForward {
     // x, or alpha x, and what the gate that is nearly closed lets through
     const T open = P::select(positive, x, gate.alpha * P::max(gate.lowest, x));
     const T share = P::select(positive, P::neg(gate.one_minus_alpha), gate.one_minus_alpha);
-    out[0] = P::fma(share, gate.finite(x) * (e / (T(1) + e)), open);
+    out[0] = P::fma(share, gate.finite(x) * P::div(e, T(1) + e), open);
   }
   DiceGate<T> gate;
 };

@@ -14,6 +14,7 @@
 // f(-inf) = -0, and so are the limits of f' at -inf and of f'' at both ends.
 #include <array>
 
+#include "csrc/math/coarse.h"
 #include "csrc/math/parameter.h"
 #include "csrc/math/sigmoid.h"
 
@@ -117,6 +118,55 @@ struct GeluTanh {
     const T r = P::fma(n, T(-Table::kLn2Hi), t) + P::fma(n, T(-Table::kLn2Lo), t_lo);
     return {P::exp2i(u), Table::expm1(r)};
   }
+};
+
+// With v = x (A + B x^2), e = exp(v): x e / (1 + e), and the derivatives as in sigmoid.h.
+template <bool kWide>
+struct GeluTanh<Coarse<kWide>> {
+  using T = Coarse<kWide>;
+
+  explicit ACTINIUM_HD GeluTanh(const double* /*params*/) {}
+
+  ACTINIUM_HD T f(T x) const {
+    const T low = P::max(T(-kTail), x), a = P::min(T(kFlat), low);
+    const Exp exp = Exp::of(a * P::fma(T(kB * Exp::kUnit), a * a, T(kA * Exp::kUnit)));
+    return exp.times(low * P::reciprocal(T(1) + exp.value()));
+  }
+
+  ACTINIUM_HD T df(T x) const {
+    const Decay d(x);
+    const T g = d.exp.times((d.one_more - d.a * d.slope) * d.inverse * d.inverse);
+    return P::select(P::gt(x, T(0)), T(1) - g, g);
+  }
+
+  ACTINIUM_HD T d2f(T x) const {
+    const Decay d(x);
+    const T e = d.exp.value();
+    const T y = d.a * d.slope * d.slope;
+    const T b = P::fma(y, (e + e) * d.inverse, P::fma(T(12 * kB), d.square, T(2 * kA)) - y);
+    return d.exp.times(b * d.inverse * d.inverse);
+  }
+
+ private:
+  using P = Prim<T>;
+  using Exp = CoarseExp<kWide>;
+  static constexpr float kA = 1.5957691216057307117597842397375f, kB = 0.071354816272600248776338752279864f;
+  // From kFlat on the gate is 1, and from kTail on 0.
+  static constexpr float kFlat = 8, kTail = kWide ? 12 : 9;
+
+  // |x|, its square, exp(-v), 1 + it, 1 / (1 + it), v'
+  struct Decay {
+    explicit ACTINIUM_HD Decay(T x)
+        : a(P::min(T(kTail), P::abs(x))),
+          square(a * a),
+          exp(Exp::close(P::neg(a * P::fma(T(kB), square, T(kA))))),
+          one_more(T(1) + exp.value()),
+          inverse(P::reciprocal(one_more)),
+          slope(P::fma(T(3 * kB), square, T(kA))) {}
+    T a, square;
+    Exp exp;
+    T one_more, inverse, slope;
+  };
 };
 
 }  // namespace ACTINIUM_TARGET

@@ -13,6 +13,7 @@
 // f(-inf) = -0, and so are the limits of f' and f'' at -inf and of f'' at +inf.
 #include <array>
 
+#include "csrc/math/coarse.h"
 #include "csrc/math/exp.h"
 #include "csrc/math/parameter.h"
 
@@ -37,7 +38,7 @@ struct Mish {
     const T head = P::fma(xe, lifted.p, xe);
     const T excess = P::fma_exact(P::neg(xe), lifted.p, head - xe);
     const Mask left = P::gt(T(-0.6), x);
-    const T q = P::select(left, P::fma(head, P::fma(e, e, e), excess * d), P::fma(e, e + T(2), T(-2))) / d;
+    const T q = P::div(P::select(left, P::fma(head, P::fma(e, e, e), excess * d), P::fma(e, e + T(2), T(-2))), d);
     const T half = T(0.5) * x;
     return P::select(left, (head - q) * lifted.scale * T(F::kDown), P::fma(half, q, half));
   }
@@ -52,7 +53,7 @@ struct Mish {
     const Mask left = P::gt(T(0), x);
     const T c = P::select(left, horner(e, 1.5, 1, 0.25), P::fma(e, T(0.5), T(1) - m));
     const T v = P::fma(e, c, P::select(left, m + T(1), T(1)));
-    const T q = P::select(left, lifted.times(v), v) / horner(e, 1, 2, 2, 1, 0.25);
+    const T q = P::div(P::select(left, lifted.times(v), v), horner(e, 1, 2, 2, 1, 0.25));
     return P::select(left, q * T(F::kDown), T(1) - q);
   }
 
@@ -74,13 +75,13 @@ struct Mish {
     const T d_lo = ((T(1) - d) + h) + P::fma_exact(h0, e, h1 - h);
     const T t = P::fma(e, P::select(left, e + T(2), e2 + T(6)), P::select(left, T(0), T(1)));
     const T line = P::fnma(P::select(left, T(1), T(2)), a, T(2));
-    const T rest = P::fma(a, e * t / d, e2);
+    const T rest = P::fma(a, P::div(e * t, d), e2);
     const T b = line + rest;
     const T b_lo = (line - b) + rest;
     const T m = b + P::fma(b, lifted.p, b_lo);
     // Once more exp(-x). Near 0 its rounding is that of d^2 as well, and goes; far out nothing would take it away.
     const T again = P::select(P::gt(a, T(8)), P::fma(m, lifted.p, m) * (lifted.scale * T(F::kDown)), m * e) * T(4);
-    return P::select(left, m, again) * lifted.scale / P::fma(d, d, (d + d) * d_lo) * T(F::kDown);
+    return P::div(P::select(left, m, again) * lifted.scale, P::fma(d, d, (d + d) * d_lo)) * T(F::kDown);
   }
 
  private:
@@ -90,6 +91,58 @@ struct Mish {
   using F = Format<Real>;
   // From here on f(x) = x and f'(x) = 1, and e^4 is still far from overflow.
   static constexpr Real kOne = sizeof(Real) == 4 ? 20 : 30;
+};
+
+// With d = e^2 + 2e + 2: x e (e + 2) / d, e (4 (x + 1) + e (4x + 6 + e (4 + e))) / d^2, and
+// f'' = 4 (e / d) ((2 + x) / d + (e / d) (2 (1 - x) + 4x / d)).
+template <bool kWide>
+struct Mish<Coarse<kWide>> {
+  using T = Coarse<kWide>;
+
+  explicit ACTINIUM_HD Mish(const double* /*params*/) {}
+
+  ACTINIUM_HD T f(T x) const {
+    const T low = P::max(T(-kTail), x);
+    const Exp exp = Exp::of(P::min(T(kOne), low) * T(Exp::kUnit));
+    const T e = exp.value(), more = e + T(2);
+    return exp.times(low * P::reciprocal(P::fma(e, more, T(2))) * more);
+  }
+
+  ACTINIUM_HD T df(T x) const {
+    const T low = clamp(x);
+    const Exp exp = Exp::close(low);
+    const T e = exp.value(), inverse = P::reciprocal(P::fma(e, e + T(2), T(2)));
+    const T inner = P::fma(e, e + T(4), P::fma(T(4), low, T(6)));
+    return exp.times(P::fma(e, inner, P::fma(T(4), low, T(4))) * inverse * inverse);
+  }
+
+  ACTINIUM_HD T d2f(T x) const {
+    if constexpr (!kWide) {
+      const T low = clamp(x), e = Exp::close(low).value();
+      const T inverse = P::reciprocal(P::fma(e, e + T(2), T(2)));
+      return curve(low, e * inverse, inverse);
+    }
+    // Right of 43 d overflows, and f'' is still a number: there all is taken times exp(-2x), with e = exp(-|x|).
+    const T low = P::min(T(kTail), P::max(T(-kTail), x));
+    const T e = Exp::close(P::neg(P::abs(low))).value();
+    const Mask left = P::gt(T(0), x);
+    const T d = P::fma(e, P::fma(e, P::select(left, T(1), T(2)), T(2)), P::select(left, T(2), T(1)));
+    const T inverse = P::reciprocal(d), ratio = e * inverse;
+    return curve(low, ratio, P::select(left, inverse, e * ratio));
+  }
+
+ private:
+  using P = Prim<T>;
+  using Mask = typename P::Mask;
+  using Exp = CoarseExp<kWide>;
+  // From kOne on f(x) = x and f'(x) = 1; from kTail on all is 0 on the left.
+  static constexpr float kOne = 20, kTail = kWide ? 200 : 80;
+
+  static ACTINIUM_HD T clamp(T x) { return P::min(T(kOne), P::max(T(-kTail), x)); }
+  // ratio = e / d, one = 1 / d
+  static ACTINIUM_HD T curve(T x, T ratio, T one) {
+    return T(4) * ratio * P::fma(x + T(2), one, ratio * P::fma(T(4) * x, one, P::fma(T(-2), x, T(2))));
+  }
 };
 
 }  // namespace ACTINIUM_TARGET

@@ -82,6 +82,29 @@ struct ScalarPrim {
 #endif
   }
 
+  // a / b, where b and 1 / b are normal numbers, and what rounding takes from the quotient does not matter below
+  // Format's smallest normal number: formulas see to that.
+  static ACTINIUM_HD R div(R a, R b) {
+#if defined(__CUDA_ARCH__)
+    return div_from(a, b, approximate_reciprocal(b));
+#else
+    return a / b;
+#endif
+  }
+  // From an approximation y of 1 / b (float: 1 unit in the last place; double: 2^-20). The bits are those of a / b; it
+  // is what nvcc makes of a / b, without its test for other operands and the call that it keeps for them.
+  static ACTINIUM_HD R div_from(R a, R b, R y) {
+    R e = fused(-b, y, R(1));
+    if constexpr (sizeof(R) == 8) {
+      y = fused(fused(e, e, e), y, y);
+      e = fused(-b, y, R(1));
+    }
+    y = fused(y, e, y);
+    R q = a * y;
+    if constexpr (sizeof(R) == 4) q = fused(fused(-b, q, a), y, q);
+    return fused(fused(-b, q, a), y, q);
+  }
+
   // The smaller and the larger; b if either is not a number.
   static ACTINIUM_HD R min(R a, R b) { return a < b ? a : b; }
   static ACTINIUM_HD R max(R a, R b) { return a > b ? a : b; }
@@ -132,6 +155,17 @@ struct ScalarPrim {
 #endif
     }
   }
+#if defined(__CUDA_ARCH__)
+  static ACTINIUM_HD R approximate_reciprocal(R a) {
+    R r;
+    if constexpr (sizeof(R) == 4) {
+      asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
+    } else {
+      asm("rcp.approx.ftz.f64 %0, %1;" : "=d"(r) : "d"(a));
+    }
+    return r;
+  }
+#endif
   static constexpr ACTINIUM_HD Bits sign_bit() { return Bits(1) << (8 * sizeof(R) - 1); }
   static ACTINIUM_HD Bits bits(R a) {
     Bits i;

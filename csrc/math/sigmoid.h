@@ -10,7 +10,7 @@ inline namespace ACTINIUM_TARGET {
 // multiplication by 2^lift at the end, made by the caller, which is the only one that rounds a subnormal.
 template <class T>
 ACTINIUM_HD T gate(T x, const Exp<T>& exp_minus_v, T one) {
-  return x / (Prim<T>::fma(exp_minus_v.scale, exp_minus_v.p, one) + exp_minus_v.scale);
+  return Prim<T>::div(x, Prim<T>::fma(exp_minus_v.scale, exp_minus_v.p, one) + exp_minus_v.scale);
 }
 
 // d/dx x sigmoid(v) at -|x|, from e = exp(-v) lifted by Format::kLift and y = |x| v' >= 0:
@@ -21,7 +21,7 @@ ACTINIUM_HD T gate_slope(const Exp<T>& lifted, T y) {
   using P = Prim<T>;
   using F = Format<typename P::Real>;
   const T e = lifted.value() * T(F::kDown);
-  return lifted.times((T(1) + e) - y) / P::fma(e, e + T(2), T(1)) * T(F::kDown);
+  return P::div(lifted.times((T(1) + e) - y), P::fma(e, e + T(2), T(1))) * T(F::kDown);
 }
 
 // Its second derivative, even in x, with c = 2v' + |x| v'', in two parts, and y = |x| v'^2:
@@ -35,9 +35,9 @@ ACTINIUM_HD T gate_curve(const Exp<T>& lifted, T y, T c, T c_lo) {
   // 1 + e, in two parts
   const T d = e + T(1);
   const T d_lo = (T(1) - d) + e;
-  const T b = P::fma(y, (e + e) / d, c - y);
+  const T b = P::fma(y, P::div(e + e, d), c - y);
   const T m = (b + P::fma(b, lifted.p, c_lo)) * lifted.scale;
-  return m / P::fma(d, d, (d + d) * d_lo);
+  return P::div(m, P::fma(d, d, (d + d) * d_lo));
 }
 
 }  // namespace ACTINIUM_TARGET

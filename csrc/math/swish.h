@@ -14,10 +14,11 @@
 //
 // Any beta will do. Negative: f(x; -beta) = -f(-x; beta). 0: x/2, but f(-inf) = -0, as for every beta above it.
 // Infinite: the largest beta, ReLU but for subnormal x. Below 2^-30 a denominator times 2^-64 would overflow the
-// quotient, and is carried as it is: results below 2^-127 |x| become 0. Below 2^-120 the derivatives take an infinite
-// x for the largest number.
+// quotient, and is carried as it is: results below 2^-127 |x| (CUDA: 2^-126 |x|) become 0. Below 2^-120 the derivatives
+// take an infinite x for the largest number.
 #include <array>
 
+#include "csrc/math/coarse.h"
 #include "csrc/math/parameter.h"
 #include "csrc/math/sigmoid.h"
 
@@ -90,7 +91,7 @@ struct SwishFormula {
   ACTINIUM_HD BetaDerivatives beta_derivatives(T x) const {
     const T a = P::min(tail_, P::abs(x));
     const T e = decay(a).value() * T(F::kDown);
-    const T inverse = T(1) / (e + T(1));
+    const T inverse = P::div(T(1), e + T(1));
     const T w = e * inverse * inverse;
     const T tanh = (T(1) - e) * inverse;
     const T aw = a * w;
@@ -124,6 +125,68 @@ struct SwishFormula {
   T low_, high_, tail_;       // where f becomes 0, where it becomes x, where the derivatives become 0
   T one_, round_, back_;      // 1, lifted; what rounds and lifts; the way back, with the sign of beta
   T curve_, curve_back_;
+};
+
+// With e = exp(beta x): x e / (1 + e), and the derivatives as in sigmoid.h.
+template <bool kWide, bool kUnit>
+struct SwishFormula<Coarse<kWide>, kUnit> {
+  using T = Coarse<kWide>;
+
+  explicit ACTINIUM_HD SwishFormula(const double* params) : SwishFormula(T(static_cast<float>(params[0]))) {}
+
+  explicit ACTINIUM_HD SwishFormula(T beta) : beta_(P::max(T(-kHuge), P::min(T(kHuge), beta))) {
+    steep_ = P::abs(beta_);
+    unit_ = steep_ * T(Exp::kUnit);
+    high_ = P::min(T(Format<float>::kMax), T(kFlat) / steep_);
+    tail_ = P::min(T(Format<float>::kMax), T(kTail) / steep_);
+  }
+
+  ACTINIUM_HD T f(T x) const {
+    if constexpr (kUnit) {
+      const T low = P::max(T(-kTail), x);
+      const Exp exp = Exp::of(P::min(T(kFlat), low) * T(Exp::kUnit));
+      return exp.times(low * P::reciprocal(T(1) + exp.value()));
+    }
+    const T y = P::flip(x, beta_);
+    const T low = P::select(P::gt(P::neg(tail_), y), T(-0.f), y);
+    const Exp exp = Exp::of_product(P::min(high_, low), steep_, unit_);
+    return P::flip(exp.times(low * P::reciprocal(T(1) + exp.value())), beta_);
+  }
+
+  ACTINIUM_HD T df(T x) const {
+    const Decay d(kUnit ? P::min(T(kTail), P::abs(x)) : P::min(tail_, P::abs(x)) * steep_);
+    const T g = d.exp.times((d.one_more - d.steps) * d.inverse * d.inverse);
+    return P::select(P::gt(kUnit ? x : P::flip(x, beta_), T(0)), T(1) - g, g);
+  }
+
+  ACTINIUM_HD T d2f(T x) const {
+    const Decay d(kUnit ? P::min(T(kTail), P::abs(x)) : P::min(tail_, P::abs(x)) * steep_);
+    const T e = d.exp.value();
+    const T b = P::fma(d.steps, (e + e) * d.inverse, T(2) - d.steps) * d.inverse * d.inverse;
+    return kUnit ? d.exp.times(b) : d.exp.times(b, beta_);
+  }
+
+ private:
+  using P = Prim<T>;
+  using Exp = CoarseExp<kWide>;
+  // Larger ones are ReLU for every x as well.
+  static constexpr float kHuge = kWide ? 0x1p127f : 0x1p60f;
+  // From kFlat on the gate is 1, and from kTail on 0.
+  static constexpr float kFlat = 40, kTail = kWide ? 200 : 80;
+
+  // e = exp(-|beta x|), 1 + e, 1 / (1 + e)
+  struct Decay {
+    explicit ACTINIUM_HD Decay(T steps_)
+        : steps(steps_),
+          exp(Exp::close(P::neg(steps))),
+          one_more(T(1) + exp.value()),
+          inverse(P::reciprocal(one_more)) {}
+    T steps;
+    Exp exp;
+    T one_more, inverse;
+  };
+
+  T beta_, steep_, unit_, high_, tail_;
 };
 
 template <class T>

@@ -65,53 +65,74 @@ class Visits {
 };
 
 template <int V>
-void flat(int64_t count, int lead, int max_per_thread, int64_t device_threads) {
-  const Flat<V> map(count, lead, max_per_thread, device_threads);
-  ASSERT_GE(map.per_thread, 1);
-  ASSERT_LE(map.per_thread, max_per_thread);
+void flat(int64_t count, int lead, bool shifted, int64_t resident) {
+  using Map = Flat<V>;
+  const Map map(count, lead, shifted, resident);
+  ASSERT_GE(map.blocks, 1);
+  ASSERT_TRUE(map.tiles == 0 || map.blocks <= resident);
   Visits visits(count);
-  for (int64_t block = 0; block < map.blocks(); ++block) {
-    bool whole = true;
-    for (int thread = 0; thread < Flat<V>::kThreads; ++thread) {
-      for (int k = 0; k < map.per_thread; ++k) {
-        const Clip<V> clip = map.vector(block, thread, k);
-        ASSERT_EQ((clip.begin + lead) % V, 0);  // on a multiple of 16 bytes
+  for (int64_t block = 0; block < map.blocks; ++block) {
+    for (int thread = 0; thread < Map::kThreads; ++thread) {
+      for (int64_t tile = block; tile < map.tiles; tile += map.blocks) {
+        for (int k = 0; k < Map::kPerThread; ++k) {
+          const Clip<V> clip{map.begin(map.in_tile(tile, k, thread)), count};
+          ASSERT_EQ((clip.begin + lead) % V, 0);  // on a multiple of 16 bytes
+          ASSERT_TRUE(shifted ? clip.inner() : clip.whole());
+          for (int e = 0; e < V; ++e) visits.add(clip.begin + e);
+        }
+      }
+      for (int64_t i = map.rest_begin(block, map.blocks, thread); i < map.rest; i += map.blocks * Map::kThreads) {
+        const Clip<V> clip{map.begin(map.in_rest(i)), count};
+        ASSERT_EQ((clip.begin + lead) % V, 0);
         bool all = true, none = true;
         for (int e = 0; e < V; ++e) {
           if (clip.contains(e)) visits.add(clip.begin + e);
           (clip.contains(e) ? none : all) = false;
         }
         ASSERT_EQ(clip.whole(), all);
-        ASSERT_TRUE(none || clip.begin < count);
+        ASSERT_FALSE(none);
         // Where an operand is put together from two vectors, neither may reach out of it.
         ASSERT_TRUE(!clip.inner() || (clip.begin >= V && clip.begin + 2 * V <= count));
-        whole = whole && all;
       }
     }
-    ASSERT_EQ(map.tile_whole(block), whole);
   }
-  ASSERT_TRUE(visits.once()) << "V=" << V << " count=" << count << " lead=" << lead;
+  ASSERT_TRUE(visits.once()) << "V=" << V << " count=" << count << " lead=" << lead << " shifted=" << shifted
+                             << " resident=" << resident;
 }
 
 TEST(Flat, VisitsEveryElementOnce) {
-  for (int64_t device_threads : {1, 256, 100000}) {
-    for (int per_thread : {1, 2, 4}) {
-      for (int64_t count : {1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 255, 1023, 1024, 2047, 2048, 4096, 16383, 20001}) {
-        for (int lead = 0; lead < 8; ++lead) {
-          if (lead < 2) flat<2>(count, lead, per_thread, device_threads);
-          if (lead < 4) flat<4>(count, lead, per_thread, device_threads);
-          flat<8>(count, lead, per_thread, device_threads);
+  std::vector<int64_t> counts;
+  for (int64_t count = 1; count < 70; ++count) counts.push_back(count);
+  for (int64_t vectors : {128, 256, 257, 384, 512, 1024}) {
+    for (int64_t off = -9; off < 10; ++off) {
+      for (int64_t lanes : {2, 4, 8}) counts.push_back(vectors * lanes + off);
+    }
+  }
+  counts.push_back(30001);
+  for (int64_t resident : {1, 3, 1000}) {
+    for (int64_t count : counts) {
+      for (int lead = 0; lead < 8; ++lead) {
+        for (bool shifted : {false, true}) {
+          if (lead < 2) flat<2>(count, lead, shifted, resident);
+          if (lead < 4) flat<4>(count, lead, shifted, resident);
+          flat<8>(count, lead, shifted, resident);
         }
       }
     }
   }
 }
 
-TEST(Flat, SpreadsBeforeItStacks) {
-  EXPECT_EQ(Flat<4>(4 * 1000, 0, 4, 1000).per_thread, 1);
-  EXPECT_EQ(Flat<4>(4 * 4000, 0, 4, 1000).per_thread, 4);
-  EXPECT_EQ(Flat<4>(int64_t{1} << 40, 0, 4, 1000).per_thread, 4);
-  EXPECT_GT(Flat<4>(int64_t{1} << 40, 0, 4, 1000).blocks(), 1 << 20);
+TEST(Flat, SpreadsOverTheDevice) {
+  // Few elements: one vector to a thread, whatever the device. Many: no more blocks than run at once, and only what is
+  // less than a tile, or at an end, outside of the tiles.
+  const Flat<4> few(1 << 16, 0, false, 2112), many((1 << 28) + 3, 1, true, 2112);
+  EXPECT_EQ(few.blocks, (1 << 14) / Flat<4>::kThreads);
+  EXPECT_EQ(few.tiles, 0);
+  EXPECT_EQ(many.blocks, 2112);
+  EXPECT_LE(many.rest, Flat<4>::kTile + 4);
+  // More than 2^32 elements.
+  const Flat<8> huge((int64_t{1} << 33) + 5, 0, false, 2112);
+  EXPECT_EQ((huge.tiles * Flat<8>::kTile + huge.rest) * 8, (int64_t{1} << 33) + 8);
 }
 
 constexpr int kOperands = 3;

@@ -16,7 +16,7 @@ constexpr double kBeta = 1.375;
 template <template <class> class Activation, Pass kPass, class S>
 class Problem {
  public:
-  using T = opmath_t<S>;
+  using T = compute_t<S>;
   using F = PassFormula<Activation, kPass, T>;
   static constexpr int kAll = kOperands<F>;
 
@@ -58,12 +58,13 @@ class Problem {
         rest /= sizes[d];
       }
       T in[F::kInputs], out[F::kOutputs];
-      for (int k = 0; k < F::kInputs; ++k) in[k] = before[F::kOutputs + k].at(at[F::kOutputs + k]);
+      for (int k = 0; k < F::kInputs; ++k) in[k] = T(before[F::kOutputs + k].at(at[F::kOutputs + k]));
       formula(in, out);
       for (int o = 0; o < F::kOutputs; ++o) {
         if (unwanted >> o & 1) continue;
         written[o][at[o]] = true;
-        ASSERT_TRUE(same(buffers[o][at[o]], narrow<S>(out[o]))) << "element " << i << " of output " << o;
+        ASSERT_TRUE(same(buffers[o][at[o]], narrow<S>(static_cast<opmath_t<S>>(out[o]))))
+            << "element " << i << " of output " << o;
       }
     }
     for (int k = 0; k < kAll; ++k) {
@@ -90,6 +91,7 @@ TYPED_TEST_SUITE(PointwiseKernels, Stored);
 TYPED_TEST(PointwiseKernels, ContiguousAtEveryOffset) {
   constexpr int64_t V = kLanes<TypeParam>;
   Problem<math::Swish, Pass::kBackward, TypeParam> problem;
+  // One block at a time, which then has several tiles; a device that takes all at once.
   for (int64_t device : {1, 100000}) {
     emulator::device_threads = device;
     for (int64_t count : {int64_t{1}, V - 1, V, V + 1, 2 * V, 3 * V + 1, 5 * V - 1, 1000 + V, 600 * V + 3}) {
@@ -167,9 +169,11 @@ TYPED_TEST(PointwiseKernels, InPlace) {
       problem.strides[0][0] = problem.strides[1][0] = stride * static_cast<int64_t>(sizeof(S));
       problem.data[0] = problem.data[1] = reinterpret_cast<char*>(x.data());
       pointwise(problem);
-      const math::Mish<opmath_t<S>> mish(nullptr);
+      using T = compute_t<S>;
+      const math::Mish<T> mish(nullptr);
       for (int64_t i = 0; i < x.size(); ++i) {
-        ASSERT_TRUE(same(x[i], i % stride ? before[i] : narrow<S>(mish.f(before.at(i)))));
+        const auto y = static_cast<opmath_t<S>>(mish.f(T(before.at(i))));
+        ASSERT_TRUE(same(x[i], i % stride ? before[i] : narrow<S>(y)));
       }
       ASSERT_TRUE(x.intact());
     }

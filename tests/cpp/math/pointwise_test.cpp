@@ -9,7 +9,7 @@
 #include <string>
 
 #include "csrc/math/activations.h"
-#include "tests/cpp/math/reference.h"
+#include "tests/cpp/math/rows.h"
 #include "tests/cpp/math/targets.h"
 
 namespace actinium::test {
@@ -17,43 +17,6 @@ namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-struct Row {
-  const char* name;
-  math::Activation activation;
-  double beta;
-  // where a formula changes its form, or its result the way it is rounded
-  std::vector<float> boundaries;
-};
-
-std::vector<Row> rows() {
-  return {
-      {"mish", math::Activation::kMish, 1, {-0.6f, 20, -87.3f, -103.97f, -108, -110}},
-      {"gelu_tanh", math::Activation::kGeluTanh, 1, {7, -9.7f, -10.1f, -10.4f, -11.25f, 11.25f}},
-      {"selu", math::Activation::kSelu, 1, {-0.3466f, -50, -87.9f, -104, -110}},
-      {"swish", math::Activation::kSwish, 1, {40, -88.7f, -103.97f, -108, -130, -131, 131}},
-      {"swish(1.702)", math::Activation::kSwish, 1.702f, {23.5f, -52, -61, -64, -76.4f}},
-      {"swish(-1.5)", math::Activation::kSwish, -1.5f, {-26.7f, 60, 70, 73, 86.7f}},
-      {"swish(0.01)", math::Activation::kSwish, 0.01f, {4000, -8900, -11000, -13000}},
-      {"swish(1e6)", math::Activation::kSwish, 1e6f, {4e-5f, -9e-5f, -1.3e-4f}},
-      {"swish(2^-30)", math::Activation::kSwish, 0x1p-30f, {0x1.4p35f, -0x1p36f, -0x1.04p37f}},
-  };
-}
-
-template <class R>
-R exact(const Row& row, int pass, R x) {
-  switch (row.activation) {
-    case math::Activation::kMish:
-      return reference::mish(pass, x);
-    case math::Activation::kSwish:
-      return reference::swish(pass, x, R(row.beta));
-    case math::Activation::kGeluTanh:
-      return reference::gelu_tanh(pass, x);
-    case math::Activation::kSelu:
-      return reference::selu(pass, x);
-  }
-  return 0;
-}
 
 float from_bits(uint32_t bits) {
   float v;
@@ -128,6 +91,28 @@ TEST(Exp, IsWithinItsBound) {
     inputs.insert(inputs.end(), {wide(random), small, -small});
   }
   expect_exp_within_its_bound<double, __float128>(inputs);
+}
+
+// CUDA's division: from an approximation as bad as the instruction's may be, to the bits of a / b.
+template <class Real>
+void expect_division(Real approximation_error) {
+  std::mt19937_64 random(5);
+  std::uniform_real_distribution<Real> mantissa(1, 2), off(-1, 1);
+  for (int k = 0; k < 2000000; ++k) {
+    // Every third quotient with the divisors that are the hardest: nearly 2.
+    Real b = mantissa(random);
+    if (k % 3 == 0) b = 2 - static_cast<Real>(random() % 64 + 1) * std::numeric_limits<Real>::epsilon();
+    const Real a = std::ldexp(mantissa(random), static_cast<int>(random() % 40) - 20);
+    for (const Real error : {Real(-1), Real(1), off(random)}) {
+      const Real y = (1 / b) * (1 + error * approximation_error);
+      ASSERT_EQ(math::Prim<Real>::div_from(a, b, y), a / b) << std::hexfloat << a << " / " << b << " from " << y;
+    }
+  }
+}
+
+TEST(Division, HasTheBitsOfTheQuotient) {
+  expect_division<float>(0x1p-23f);
+  expect_division<double>(0x1p-20);
 }
 
 TEST(Pointwise, Float32IsWithinItsBound) {

@@ -131,6 +131,7 @@ class Block {
 };
 
 inline Block block;
+inline Index grid;
 inline void Block::enter() { block.loop(); }
 
 // What device the maps are laid out for; tests vary it.
@@ -140,6 +141,7 @@ inline int64_t device_threads = 4096;
 
 #define threadIdx (emulator::block.thread_)
 #define blockIdx (emulator::block.block_)
+#define gridDim (emulator::grid)
 inline void __syncthreads() { emulator::block.barrier(); }
 template <class T>
 T __shfl_xor_sync(unsigned, T value, int distance) {

@@ -7,6 +7,11 @@ namespace {
 
 inline int64_t device_threads() { return emulator::device_threads; }
 
+template <auto kKernel>
+int64_t resident_blocks(int threads) {
+  return std::max<int64_t>(emulator::device_threads / threads, 1);
+}
+
 template <class Value>
 class Scratch {
  public:
@@ -22,6 +27,7 @@ class Scratch {
 
 template <class... Params, class... Args>
 void launch(void (*kernel)(Params...), int64_t blocks, int threads, const Args&... args) {
+  emulator::grid.x = static_cast<unsigned>(blocks);
   for (int64_t b = 0; b < blocks; ++b) emulator::block.run(b, threads, [&] { kernel(args...); });
 }
 
