@@ -13,32 +13,15 @@
 namespace actinium::cuda {
 namespace {
 
+// In __launch_bounds__ with one block as all that has to run at once: to have more, the compiler would spill.
 constexpr int kThreads = kChannelThreads;
-// Blocks that a multiprocessor must have the registers for: enough threads to hide the memory's latency.
-template <class S>
-constexpr int kMinBlocks = sizeof(S) > 4 ? 2 : 3;
-
 constexpr int at_least_one(int n) { return n > 0 ? n : 1; }
 
 // ------------------------------------------------------------------------------------------------------- reducing
 
-// A sum that gives the next term what rounding took from the last (Kahan), so that its error does not grow with its
-// length.
-template <class T>
-struct Compensated {
-  T sum = 0, lost = 0;
-
-  __device__ __forceinline__ void add(T x) {
-    const T term = x + lost, total = sum + term;
-    // An infinite sum has lost nothing that could be told.
-    lost = isfinite(total) ? term - (total - sum) : T(0);
-    sum = total;
-  }
-};
-
-template <class T, int N>
+template <int N>
 struct Sums {
-  T at[N];
+  double at[N];
   __device__ __forceinline__ void merge(const Sums& other) {
 #pragma unroll
     for (int i = 0; i < N; ++i) at[i] += other.at[i];
@@ -77,8 +60,9 @@ __device__ __forceinline__ void reduce(Value* shared, Value& mine, int lane, int
 
 // Merges the blocks' results [chunks][count] and calls write(i, merged). Some threads, 2^log_lanes, share a result.
 template <class Value, class Partial, class Write>
-__global__ void __launch_bounds__(kThreads) fold_kernel(const Partial* partial, const int64_t count,
-                                                        const int64_t chunks, const int log_lanes, const Write write) {
+__global__ void __launch_bounds__(kThreads, 1)
+    fold_kernel(const Partial* partial, const int64_t count, const int64_t chunks, const int log_lanes,
+                const Write write) {
   __shared__ Value shared[kThreads];
   const int lanes = 1 << log_lanes, width = kThreads >> log_lanes;
   const int64_t i = static_cast<int64_t>(blockIdx.x) * width + (threadIdx.x & (width - 1));
@@ -103,7 +87,7 @@ void fold(const Partial* partial, int64_t count, int64_t chunks, const Write& wr
 template <class T>
 struct WriteSum {
   T* sums;
-  __device__ void operator()(int64_t i, const Sums<double, 1>& sum) const { sums[i] = static_cast<T>(sum.at[0]); }
+  __device__ void operator()(int64_t i, const Sums<1>& sum) const { sums[i] = static_cast<T>(sum.at[0]); }
 };
 
 template <class T>
@@ -115,61 +99,6 @@ struct WriteMoments {
   }
 };
 
-inline int64_t device_blocks() { return device_threads() / kThreads; }
-
-// ---------------------------------------------------------------------------------------------------- elements in
-
-// The elements of a thread in the step from item `from` on: where they are, and bit by bit whether they are there. Of a
-// vector, whose elements all are or all are not, only the first is looked at.
-template <bool kLast, int W>
-struct Step {
-  bool vector;
-  unsigned valid = 0;
-  int64_t address[W];
-
-  __device__ __forceinline__ Step(const ChannelMap<kLast, W>& map, const ChannelThread& thread, int64_t from)
-      : vector(map.vector) {
-#pragma unroll
-    for (int e = 0; e < W; ++e) {
-      const int64_t channel = thread.channel + e * thread.channel_step;
-      const int64_t item = from + thread.item + e * thread.item_step;
-      if (channel < map.channels && item < thread.end) {
-        valid |= 1u << e;
-        if (e == 0 || !vector) address[e] = map.address(channel, item);
-      }
-    }
-  }
-  __device__ __forceinline__ bool has(int e) const { return valid >> e & 1; }
-
-  template <class S>
-  __device__ __forceinline__ Vector<S, W> load(const S* p) const {
-    if (vector && valid) return cuda::load<Vector<S, W>>(p + address[0]);
-    Vector<S, W> v;
-#pragma unroll
-    for (int e = 0; e < W; ++e) v.at[e] = has(e) ? p[address[e]] : narrow<S>(0);
-    return v;
-  }
-  template <class S>
-  __device__ __forceinline__ void store(S* p, const Vector<S, W>& v) const {
-    if (vector) {
-      if (valid) cuda::store(p + address[0], v);
-      return;
-    }
-#pragma unroll
-    for (int e = 0; e < W; ++e) {
-      if (has(e)) p[address[e]] = v.at[e];
-    }
-  }
-};
-
-// Elements of a step: what the registers allow. Where channels are the fastest dimension, a thread keeps the parameters
-// and sums of each of its channels.
-template <class S, bool kLast, int kPerChannel>
-constexpr int kWidth = sizeof(S) > 4 || (kLast && kPerChannel > 3) ? 2 : 4;
-// Steps that a thread reads before it computes any.
-template <class S, int W>
-constexpr int kSteps = sizeof(S) * W < 8 ? 2 : 1;
-
 // ------------------------------------------------------------------------------------------------------- formulas
 
 template <class F, class S>
@@ -180,7 +109,9 @@ struct ChannelArguments {
   const T* params[at_least_one(F::kParams)];
   int64_t param_strides[at_least_one(F::kParams)];
   double eps;
-  T* sums;  // [chunks][kSums][channels]
+  // Of every chunk, or if there is but one, what is wanted: [kSums][channels].
+  double* partial;  // [chunks][kSums][channels]
+  T* sums;
 };
 
 // One formula for every channel of a thread.
@@ -193,88 +124,137 @@ struct Formulas<F, T, std::index_sequence<kIndex...>> {
       : at{F(params[kIndex], eps)...} {}
 };
 
+// Elements of a step: 16 bytes, or what the registers allow where a thread keeps the parameters and sums of several
+// channels.
+template <class S, bool kLast, int kPerChannel>
+constexpr int kWidth = std::min<int>(16 / sizeof(S), !kLast            ? 8
+                                                     : kPerChannel > 3 ? 2
+                                                                       : 4);
+// Steps that a thread reads before it computes any.
+template <int kInputs, int W>
+constexpr int kSteps = (W == 1 ? 4 : 2) / (kInputs > 1 ? 2 : 1);
+// Terms that are added up in float before they go into a sum in double.
+constexpr int kBatch = 32;
+
 // kWrite and kSum say at compile time what is wanted, so that the work for the rest is not done.
 template <class F, class S, bool kLast, int W, bool kWrite, bool kSum>
-__global__ void __launch_bounds__(kThreads, kMinBlocks<S>)
+__global__ void __launch_bounds__(kThreads, 1)
     channel_kernel(const __grid_constant__ ChannelMap<kLast, W> map,
                    const __grid_constant__ ChannelArguments<F, S> arguments) {
-  using T = opmath_t<S>;
-  constexpr int kChannels = kLast ? W : 1, kUnroll = kSteps<S, W>, kSums = kSum ? F::kSums : 0;
+  using T = compute_t<S>;
+  using Real = opmath_t<S>;
+  constexpr int kChannels = kLast ? W : 1, kSums = kSum ? F::kSums : 0;
+  constexpr int kMost = kSteps<F::kInputs, W>, kBatchSteps = kBatch / map.kItems;
 
   const ChannelThread thread = map.thread(blockIdx.x, threadIdx.x);
   T params[kChannels][at_least_one(F::kParams)];
 #pragma unroll
   for (int c = 0; c < kChannels; ++c) {
-    const int64_t channel = thread.channel + c * thread.channel_step;
 #pragma unroll
     for (int k = 0; k < F::kParams; ++k) {
-      params[c][k] = channel < map.channels ? arguments.params[k][channel * arguments.param_strides[k]] : T(1);
+      const int64_t channel = thread.channel + c;
+      params[c][k] = T(channel < map.channels ? arguments.params[k][channel * arguments.param_strides[k]] : Real(1));
     }
   }
   const Formulas<F, T, std::make_index_sequence<kChannels>> formulas(params, arguments.eps);
-  Compensated<T> totals[at_least_one(kSums)][kChannels];
 
-  for (int64_t from = thread.begin; from < thread.end; from += kUnroll * map.stride()) {
-    Vector<S, W> in[kUnroll][at_least_one(F::kInputs)];
+  auto at = map.walk(thread);
+  Real batch[at_least_one(kSums)][kChannels];
+  const auto step = [&](auto count) {
+    constexpr int kCount = decltype(count)::value;
+    Vector<S, W> in[kCount][at_least_one(F::kInputs)];
+    int64_t address[kCount];
 #pragma unroll
-    for (int u = 0; u < kUnroll; ++u) {
-      const Step<kLast, W> step(map, thread, from + u * map.stride());
+    for (int u = 0; u < kCount; ++u) {
+      address[u] = at.address;
+      map.advance(at);
 #pragma unroll
-      for (int k = 0; k < F::kInputs; ++k) in[u][k] = step.load(arguments.inputs[k]);
+      for (int k = 0; k < F::kInputs; ++k) in[u][k] = load<Vector<S, W>>(arguments.inputs[k] + address[u]);
     }
-    T batch[at_least_one(kSums)][kChannels] = {};
 #pragma unroll
-    for (int u = 0; u < kUnroll; ++u) {
-      const Step<kLast, W> step(map, thread, from + u * map.stride());
-      T y[at_least_one(F::kOutputs)][W];
+    for (int u = 0; u < kCount; ++u) {
+      Real y[at_least_one(F::kOutputs)][W];
 #pragma unroll
       for (int e = 0; e < W; ++e) {
         constexpr int last = kLast ? 1 : 0;
         T x[at_least_one(F::kInputs)], out[at_least_one(F::kOutputs)], terms[at_least_one(F::kSums)];
 #pragma unroll
-        for (int k = 0; k < F::kInputs; ++k) x[k] = widen(in[u][k].at[e]);
+        for (int k = 0; k < F::kInputs; ++k) x[k] = T(widen(in[u][k].at[e]));
         formulas.at[last * e](x, out, terms);
 #pragma unroll
-        for (int k = 0; k < F::kOutputs; ++k) y[k][e] = out[k];
+        for (int k = 0; k < F::kOutputs; ++k) y[k][e] = static_cast<Real>(out[k]);
 #pragma unroll
-        for (int k = 0; k < kSums; ++k) batch[k][last * e] += step.has(e) ? terms[k] : T(0);
+        for (int k = 0; k < kSums; ++k) batch[k][last * e] += static_cast<Real>(terms[k]);
       }
       if constexpr (kWrite) {
 #pragma unroll
         for (int k = 0; k < F::kOutputs; ++k) {
           if (F::kOutputs > 1 && arguments.outputs[k] == nullptr) continue;
-          step.store(arguments.outputs[k], narrow<S, W>(y[k]));
+          store(arguments.outputs[k] + address[u], narrow<S, W>(y[k]));
         }
       }
+    }
+  };
+
+  double totals[at_least_one(kSums)][kChannels] = {};
+  while (at.left > 0) {
+#pragma unroll
+    for (int k = 0; k < kSums; ++k) {
+#pragma unroll
+      for (int c = 0; c < kChannels; ++c) batch[k][c] = 0;
+    }
+    int n = 0;
+    for (; at.left > (kMost - 1) * map.stride && (kSums == 0 || n < kBatchSteps); n += kMost) {
+      step(std::integral_constant<int, kMost>());
+    }
+    if constexpr (kMost > 1) {
+      for (; at.left > 0 && (kSums == 0 || n < kBatchSteps); ++n) step(std::integral_constant<int, 1>());
     }
 #pragma unroll
     for (int k = 0; k < kSums; ++k) {
 #pragma unroll
-      for (int c = 0; c < kChannels; ++c) totals[k][c].add(batch[k][c]);
+      for (int c = 0; c < kChannels; ++c) totals[k][c] += batch[k][c];
     }
   }
 
   if constexpr (kSums > 0) {
-    using Total = Sums<T, kSums * kChannels>;
+    using Total = Sums<kSums * kChannels>;
     __shared__ Total shared[kThreads];
     Total total;
 #pragma unroll
     for (int k = 0; k < kSums; ++k) {
 #pragma unroll
-      for (int c = 0; c < kChannels; ++c) total.at[k * kChannels + c] = totals[k][c].sum;
+      for (int c = 0; c < kChannels; ++c) total.at[k * kChannels + c] = totals[k][c];
     }
     reduce(shared, total, thread.lane, map.lanes(), map.lane_distance());
-    if (thread.lane != 0) return;
-    T* const sums = arguments.sums + thread.chunk * kSums * map.channels;
+    if (thread.lane != 0 || thread.channel >= map.channels) return;
 #pragma unroll
     for (int c = 0; c < kChannels; ++c) {
-      const int64_t channel = thread.channel + c * thread.channel_step;
 #pragma unroll
       for (int k = 0; k < kSums; ++k) {
-        if (channel < map.channels) sums[k * map.channels + channel] = total.at[k * kChannels + c];
+        const double sum = total.at[k * kChannels + c];
+        const int64_t to = k * map.channels + thread.channel + c;
+        if (arguments.partial == nullptr) {
+          arguments.sums[to] = static_cast<Real>(sum);
+        } else {
+          arguments.partial[thread.chunk * kSums * map.channels + to] = sum;
+        }
       }
     }
   }
+}
+
+template <class F, class S, bool kLast, int W, bool kWrite, bool kSum>
+void run(const Channelwise& problem, ChannelArguments<F, S>& arguments) {
+  constexpr auto kKernel = channel_kernel<F, S, kLast, W, kWrite, kSum>;
+  const ChannelMap<kLast, W> map(problem.outer, problem.channels, problem.inner, resident_blocks<kKernel>(kThreads));
+  const auto start = [&] { launch(kKernel, map.blocks(), kThreads, map, arguments); };
+  if (!kSum || map.chunks == 1) return start();
+  const int64_t count = F::kSums * problem.channels;
+  const Scratch<double> partial(map.chunks * count);
+  arguments.partial = partial.data();
+  start();
+  fold<Sums<1>>(partial.data(), count, map.chunks, WriteSum<opmath_t<S>>{arguments.sums});
 }
 
 template <class F, class S, bool kLast, bool kWrite, bool kSum>
@@ -296,19 +276,11 @@ void run(const Channelwise& problem) {
     arguments.param_strides[k] = problem.param_strides[k];
   }
   arguments.eps = problem.eps;
-  const ChannelMap<kLast, W> map(problem.outer, problem.channels, problem.inner, pointers % (W * sizeof(S)) == 0,
-                                 device_blocks());
-  const auto start = [&](T* sums) {
-    arguments.sums = sums;
-    launch(channel_kernel<F, S, kLast, W, kWrite, kSum>, map.blocks(), kThreads, map, arguments);
-  };
-  if (!kSum || map.chunks == 1) {
-    start(static_cast<T*>(problem.sums));
+  arguments.sums = static_cast<T*>(problem.sums);
+  if (pointers % (W * sizeof(S)) == 0 && ChannelMap<kLast, W>::fits(problem.channels, problem.inner)) {
+    run<F, S, kLast, W, kWrite, kSum>(problem, arguments);
   } else {
-    const int64_t count = F::kSums * problem.channels;
-    const Scratch<T> partial(map.chunks * count);
-    start(partial.data());
-    fold<Sums<double, 1>>(partial.data(), count, map.chunks, WriteSum<T>{static_cast<T*>(problem.sums)});
+    run<F, S, kLast, 1, kWrite, kSum>(problem, arguments);
   }
 }
 
@@ -325,7 +297,7 @@ template <template <class> class Formula>
 void run(const Channelwise& problem) {
   with_dtype(problem.dtype, [&](auto zero) {
     using S = decltype(zero);
-    using F = Formula<opmath_t<S>>;
+    using F = Formula<compute_t<S>>;
     bool write = false;
     for (int k = 0; k < F::kOutputs; ++k) write = write || problem.outputs[k] != nullptr;
     if constexpr (F::kSums > 0) {
@@ -345,40 +317,42 @@ void run(const Channelwise& problem) {
 // ----------------------------------------------------------------------------------------------------- statistics
 
 template <class S, bool kLast, int W>
-__global__ void __launch_bounds__(kThreads, kMinBlocks<S>)
+__global__ void __launch_bounds__(kThreads, 1)
     stats_kernel(const __grid_constant__ ChannelMap<kLast, W> map, const S* input, Moments* partial) {
   using T = opmath_t<S>;
   // What a thread reads before it computes: of every channel, a few values whose mean and deviations are found by two
   // passes over registers.
-  constexpr int kUnroll = 16 / W, kChannels = kLast ? W : 1, kValues = kUnroll * W / kChannels;
+  constexpr int kCount = W < 16 ? 16 / W : 1, kChannels = kLast ? W : 1, kItems = kLast ? 1 : W;
+  constexpr int kValues = kCount * kItems;
   const ChannelThread thread = map.thread(blockIdx.x, threadIdx.x);
   Moments totals[kChannels] = {};
-  for (int64_t from = thread.begin; from < thread.end; from += kUnroll * map.stride()) {
-    Vector<S, W> in[kUnroll];
-    unsigned valid = 0;  // bit i: the i-th value of a channel is one; the same for all channels of a thread that exist
+  auto at = map.walk(thread);
+  const auto add = [&](auto full) {
+    constexpr bool kFull = decltype(full)::value;
+    Vector<S, W> in[kCount] = {};
+    int count = kFull ? kValues : 0;  // values of a channel
 #pragma unroll
-    for (int u = 0; u < kUnroll; ++u) {
-      const Step<kLast, W> step(map, thread, from + u * map.stride());
-      in[u] = step.load(input);
-      valid |= (kLast ? step.valid & 1 : step.valid) << (u * map.kItems);
+    for (int u = 0; u < kCount; ++u) {
+      if (!kFull && at.left <= 0) break;
+      in[u] = load<Vector<S, W>>(input + at.address);
+      map.advance(at);
+      if (!kFull) count += kItems;
     }
-    const int count = __popc(valid);
-    if (count == 0) continue;
-    const T share = T(1) / static_cast<T>(count);
+    const T share = kFull ? T(1) / kValues : T(1) / static_cast<T>(count);
 #pragma unroll
     for (int c = 0; c < kChannels; ++c) {
       T x[kValues], sum = 0;
 #pragma unroll
       for (int i = 0; i < kValues; ++i) {
         x[i] = widen(kLast ? in[i].at[c] : in[i / W].at[i % W]);
-        if (valid >> i & 1) sum += x[i];
+        if (kFull || i < count) sum += x[i];
       }
       // The second pass also sums the deviations, which tells how far the rounded mean is off.
       const T mean = sum * share;
       T off = 0, squares = 0;
 #pragma unroll
       for (int i = 0; i < kValues; ++i) {
-        const T d = valid >> i & 1 ? x[i] - mean : T(0);
+        const T d = kFull || i < count ? x[i] - mean : T(0);
         off += d;
         squares += d * d;
       }
@@ -386,28 +360,40 @@ __global__ void __launch_bounds__(kThreads, kMinBlocks<S>)
       totals[c].merge({n, mean + correction, squares - off * correction},
                       static_cast<T>(n) / static_cast<T>(totals[c].n + n));
     }
-  }
+  };
+  while (at.left > (kCount - 1) * map.stride) add(std::true_type());
+  if (kCount > 1 && at.left > 0) add(std::false_type());
 
   __shared__ Moments shared[kThreads];
 #pragma unroll
   for (int c = 0; c < kChannels; ++c) {
     if (c > 0) __syncthreads();
     reduce(shared, totals[c], thread.lane, map.lanes(), map.lane_distance());
-    const int64_t channel = thread.channel + c * thread.channel_step;
+    const int64_t channel = thread.channel + c;
     if (thread.lane == 0 && channel < map.channels) partial[thread.chunk * map.channels + channel] = totals[c];
   }
 }
 
-template <class S, bool kLast>
+template <class S, bool kLast, int W>
 void run(const ChannelStats& problem) {
   using T = opmath_t<S>;
-  constexpr int W = kWidth<S, kLast, 0>;
-  const bool aligned = reinterpret_cast<uintptr_t>(problem.input) % (W * sizeof(S)) == 0;
-  const ChannelMap<kLast, W> map(problem.outer, problem.channels, problem.inner, aligned, device_blocks());
+  constexpr auto kKernel = stats_kernel<S, kLast, W>;
+  const ChannelMap<kLast, W> map(problem.outer, problem.channels, problem.inner, resident_blocks<kKernel>(kThreads));
   const Scratch<Moments> partial(map.chunks * problem.channels);
-  launch(stats_kernel<S, kLast, W>, map.blocks(), kThreads, map, static_cast<const S*>(problem.input), partial.data());
+  launch(kKernel, map.blocks(), kThreads, map, static_cast<const S*>(problem.input), partial.data());
   fold<Moments>(partial.data(), problem.channels, map.chunks,
                 WriteMoments<T>{static_cast<T*>(problem.mean), static_cast<T*>(problem.var)});
+}
+
+template <class S, bool kLast>
+void run(const ChannelStats& problem) {
+  constexpr int W = kWidth<S, kLast, 0>;
+  const bool aligned = reinterpret_cast<uintptr_t>(problem.input) % (W * sizeof(S)) == 0;
+  if (aligned && ChannelMap<kLast, W>::fits(problem.channels, problem.inner)) {
+    run<S, kLast, W>(problem);
+  } else {
+    run<S, kLast, 1>(problem);
+  }
 }
 
 }  // namespace

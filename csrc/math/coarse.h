@@ -116,5 +116,11 @@ struct CoarseExp {
   T h;
 };
 
+// exp(t)
+template <bool kWide>
+ACTINIUM_HD CoarseExp<kWide> coarse_exp(Coarse<kWide> t) {
+  return CoarseExp<kWide>::of(t * Coarse<kWide>(CoarseExp<kWide>::kUnit));
+}
+
 }  // namespace ACTINIUM_TARGET
 }  // namespace actinium::math

@@ -9,6 +9,7 @@
 //
 // tests/cpp/math enforces, for every value, 4 units in the last place of the sum of the magnitudes of its terms, where
 // the rounding of z counts |z| times in the gate. An infinite x gives the limit.
+#include "csrc/math/coarse.h"
 #include "csrc/math/sigmoid.h"
 
 namespace actinium::math {
@@ -47,6 +48,7 @@ struct DiceGate {
   static ACTINIUM_HD T finite(T v) { return P::max(T(-F::kMax), P::min(T(F::kMax), v)); }
   // exp(-|z|)
   static ACTINIUM_HD T decay(T z) {
+    if constexpr (kIsCoarse<T>) return coarse_exp(P::neg(P::abs(z))).value();
     return exp(P::max(T(-F::kTail), P::with_sign(z, T(-0.0))), F::kLift).value() * T(F::kDown);
   }
 

@@ -103,7 +103,7 @@ struct Mish<Coarse<kWide>> {
 
   ACTINIUM_HD T f(T x) const {
     const T low = P::max(T(-kTail), x);
-    const Exp exp = Exp::of(P::min(T(kOne), low) * T(Exp::kUnit));
+    const Exp exp = coarse_exp(P::min(T(kOne), low));
     const T e = exp.value(), more = e + T(2);
     return exp.times(low * P::reciprocal(P::fma(e, more, T(2))) * more);
   }

@@ -25,6 +25,26 @@
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {
 
+// The derivatives with respect to beta, and x and beta.
+//   f_beta = x^2 w,  f_xbeta = x w (2 - |beta x| tanh),  f_betabeta = -sign(beta) |x|^3 w tanh
+// with w = sigmoid sigmoid' = e / (1 + e)^2 and tanh = (1 - e) / (1 + e), e = exp(-|beta x|).
+template <class T>
+struct BetaDerivatives {
+  T beta, x_beta, beta_beta;
+
+  // a = |x|, but no more than where e is 0; steps = |beta| a
+  ACTINIUM_HD BetaDerivatives(T x, T a, T e, T steps, T sign_of_beta) {
+    using P = Prim<T>;
+    const T inverse = P::div(T(1), e + T(1));
+    const T w = e * inverse * inverse;
+    const T tanh = (T(1) - e) * inverse;
+    const T aw = a * w;
+    beta = a * aw;
+    x_beta = P::flip(aw * P::fma(P::neg(steps), tanh, T(2)), x);
+    beta_beta = P::flip(P::neg(a * beta * tanh), sign_of_beta);
+  }
+};
+
 // kUnit: beta is 1. The bits are the same, by fewer operations.
 template <class T, bool kUnit>
 struct SwishFormula {
@@ -82,21 +102,9 @@ struct SwishFormula {
     return P::select(P::gt(P::abs(x), tail_), T(0), curve);
   }
 
-  // The derivatives with respect to beta, and x and beta.
-  //   f_beta = x^2 w,  f_xbeta = x w (2 - |beta x| tanh),  f_betabeta = -sign(beta) |x|^3 w tanh
-  // with w = sigmoid sigmoid' = e / (1 + e)^2 and tanh = (1 - e) / (1 + e), e = exp(-|beta x|).
-  struct BetaDerivatives {
-    T beta, x_beta, beta_beta;
-  };
-  ACTINIUM_HD BetaDerivatives beta_derivatives(T x) const {
+  ACTINIUM_HD BetaDerivatives<T> beta_derivatives(T x) const {
     const T a = P::min(tail_, P::abs(x));
-    const T e = decay(a).value() * T(F::kDown);
-    const T inverse = P::div(T(1), e + T(1));
-    const T w = e * inverse * inverse;
-    const T tanh = (T(1) - e) * inverse;
-    const T aw = a * w;
-    const T beta = a * aw;
-    return {beta, P::flip(aw * P::fma(a * minus_, tanh, T(2)), x), P::flip(P::neg(a * beta * tanh), beta_)};
+    return BetaDerivatives<T>(x, a, decay(a).value() * T(F::kDown), steps(a), beta_);
   }
 
  private:
@@ -144,7 +152,7 @@ struct SwishFormula<Coarse<kWide>, kUnit> {
   ACTINIUM_HD T f(T x) const {
     if constexpr (kUnit) {
       const T low = P::max(T(-kTail), x);
-      const Exp exp = Exp::of(P::min(T(kFlat), low) * T(Exp::kUnit));
+      const Exp exp = coarse_exp(P::min(T(kFlat), low));
       return exp.times(low * P::reciprocal(T(1) + exp.value()));
     }
     const T y = P::flip(x, beta_);
@@ -164,6 +172,11 @@ struct SwishFormula<Coarse<kWide>, kUnit> {
     const T e = d.exp.value();
     const T b = P::fma(d.steps, (e + e) * d.inverse, T(2) - d.steps) * d.inverse * d.inverse;
     return kUnit ? d.exp.times(b) : d.exp.times(b, beta_);
+  }
+
+  ACTINIUM_HD BetaDerivatives<T> beta_derivatives(T x) const {
+    const T a = P::min(tail_, P::abs(x)), steps = a * steep_;
+    return BetaDerivatives<T>(x, a, Exp::close(P::neg(steps)).value(), steps, beta_);
   }
 
  private:

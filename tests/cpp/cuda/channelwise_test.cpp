@@ -22,12 +22,13 @@ const int64_t kDevices[] = {256, 256 * 12};
 
 template <template <class> class Formula, class S>
 void formula(math::ChannelFormula name, const Shape& shape, bool one_value, unsigned outputs, bool with_sums) {
-  using T = opmath_t<S>;
+  using Real = opmath_t<S>;
+  using T = compute_t<S>;
   using F = Formula<T>;
   std::mt19937 random(7);
   const int64_t count = shape.outer * shape.channels * shape.inner;
   std::vector<Buffer<S>> in, out;
-  std::vector<Buffer<T>> params;
+  std::vector<Buffer<Real>> params;
   Channelwise problem{};
   problem.formula = static_cast<int>(name);
   problem.dtype = kDtype<S>;
@@ -51,19 +52,19 @@ void formula(math::ChannelFormula name, const Shape& shape, bool one_value, unsi
     const int64_t c = i / shape.inner % shape.channels;
     T p[at_least_one(F::kParams)], x[at_least_one(F::kInputs)];
     T y[at_least_one(F::kOutputs)], terms[at_least_one(F::kSums)];
-    for (int k = 0; k < F::kParams; ++k) p[k] = params[k][one_value ? 0 : c];
-    for (int k = 0; k < F::kInputs; ++k) x[k] = in[k].at(i);
+    for (int k = 0; k < F::kParams; ++k) p[k] = T(params[k][one_value ? 0 : c]);
+    for (int k = 0; k < F::kInputs; ++k) x[k] = T(in[k].at(i));
     F(p, problem.eps)(x, y, terms);
-    for (int k = 0; k < F::kOutputs; ++k) want_out[k][i] = narrow<S>(y[k]);
+    for (int k = 0; k < F::kOutputs; ++k) want_out[k][i] = narrow<S>(static_cast<Real>(y[k]));
     for (int k = 0; k < F::kSums; ++k) {
-      want[k * shape.channels + c] += terms[k];
-      magnitude[k * shape.channels + c] += std::abs(terms[k]);
+      want[k * shape.channels + c] += static_cast<Real>(terms[k]);
+      magnitude[k * shape.channels + c] += std::abs(static_cast<Real>(terms[k]));
     }
   }
 
   for (int64_t device : kDevices) {
     emulator::device_threads = device;
-    Buffer<T> sums(F::kSums * shape.channels);
+    Buffer<Real> sums(F::kSums * shape.channels);
     problem.sums = with_sums ? sums.data() : nullptr;
     auto before = out;
     channelwise(problem);
@@ -75,7 +76,7 @@ void formula(math::ChannelFormula name, const Shape& shape, bool one_value, unsi
     }
     ASSERT_TRUE(sums.intact());
     for (int64_t i = 0; with_sums && i < sums.size(); ++i) {
-      ASSERT_NEAR(sums[i], want[i], 8 * std::numeric_limits<T>::epsilon() * magnitude[i]) << "sum " << i;
+      ASSERT_NEAR(sums[i], want[i], 8 * std::numeric_limits<Real>::epsilon() * magnitude[i]) << "sum " << i;
     }
   }
 }
@@ -140,14 +141,25 @@ TYPED_TEST(ChannelKernels, MeanAndVariance) {
   }
 }
 
-// A plain sum in float is off by 7,000 here.
+// With a block for all of it, a plain sum in float is off by 1e-4 of itself.
 TEST(ChannelSums, DoNotDriftWithLength) {
-  Compensated<float> total;
-  for (int i = 0; i < 3000000; ++i) total.add(0.1f);
-  EXPECT_NEAR(total.sum, 3000000 * static_cast<double>(0.1f), 0.05);
-  total.add(std::numeric_limits<float>::infinity());
-  total.add(1);
-  EXPECT_EQ(total.sum, std::numeric_limits<float>::infinity());
+  constexpr int64_t kCount = 3000000;
+  emulator::device_threads = kChannelThreads;
+  std::vector<float> a(kCount, 0.1f), zero(kCount);
+  const float params[] = {0, 0, 1};
+  float sums[5];
+  Channelwise problem{};
+  problem.formula = static_cast<int>(math::ChannelFormula::kDiceMoments);
+  problem.dtype = c10::ScalarType::Float;
+  problem.outer = 1, problem.channels = 1, problem.inner = kCount;
+  problem.inputs[0] = a.data(), problem.inputs[1] = problem.inputs[2] = zero.data();
+  for (int k = 0; k < 3; ++k) problem.params[k] = params + k;
+  problem.sums = sums;
+  channelwise(problem);
+  EXPECT_NEAR(sums[0], kCount * static_cast<double>(0.1f), 0x1p-21 * sums[0]);
+  a[5] = std::numeric_limits<float>::infinity();
+  channelwise(problem);
+  EXPECT_EQ(sums[0], std::numeric_limits<float>::infinity());
 }
 
 }  // namespace

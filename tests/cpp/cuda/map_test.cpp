@@ -271,8 +271,10 @@ TEST(Rows, VisitEveryElementOnce) {
 }
 
 template <bool kLast, int W>
-void channels(int64_t outer, int64_t count, int64_t inner, bool aligned, int64_t device_blocks) {
-  const ChannelMap<kLast, W> map(outer, count, inner, aligned, device_blocks);
+void channels(int64_t outer, int64_t count, int64_t inner, int64_t resident) {
+  using Map = ChannelMap<kLast, W>;
+  if (!Map::fits(count, inner)) return;
+  const Map map(outer, count, inner, resident);
   ASSERT_EQ(map.groups() * map.lanes(), kChannelThreads);
   Visits visits(outer * count * inner), sums(map.chunks * count);
   for (int64_t block = 0; block < map.blocks(); ++block) {
@@ -283,23 +285,15 @@ void channels(int64_t outer, int64_t count, int64_t inner, bool aligned, int64_t
         ASSERT_EQ(next.lane, t.lane + 1);
         ASSERT_EQ(next.channel, t.channel);
       }
-      if (t.lane == 0) {
-        for (int c = 0; c < map.kChannels; ++c) {
-          if (t.channel + c * t.channel_step < count) sums.add(t.chunk * count + t.channel + c * t.channel_step);
-        }
+      if (t.lane == 0 && t.channel < count) {
+        for (int c = 0; c < map.kChannels; ++c) sums.add(t.chunk * count + t.channel + c);
       }
-      for (int64_t from = t.begin; from < t.end; from += map.stride()) {
-        int present = 0;
+      for (auto at = map.walk(t); at.left > 0; map.advance(at)) {
+        ASSERT_EQ(at.address % W, 0);
         for (int e = 0; e < W; ++e) {
-          const int64_t channel = t.channel + e * t.channel_step, item = from + t.item + e * t.item_step;
-          if (channel >= count || item >= t.end) continue;
-          ++present;
-          const int64_t address = map.address(channel, item);
-          ASSERT_EQ(address / inner % count, channel);
-          visits.add(address);
-          ASSERT_TRUE(!map.vector || address % W == e);
+          ASSERT_EQ((at.address + e) / inner % count, t.channel + (kLast ? e : 0));
+          visits.add(at.address + e);
         }
-        ASSERT_TRUE(!map.vector || present == 0 || present == W);
       }
     }
   }
@@ -308,20 +302,21 @@ void channels(int64_t outer, int64_t count, int64_t inner, bool aligned, int64_t
 }
 
 TEST(ChannelMap, VisitsEveryElementOnce) {
-  for (bool aligned : {false, true}) {
-    for (int64_t device_blocks : {1, 7, 1000}) {
-      for (int64_t outer : {1, 2, 9, 300}) {
-        for (int64_t count : {1, 2, 3, 4, 8, 10, 64, 130, 516}) {
-          channels<true, 4>(outer, count, 1, aligned, device_blocks);
-          channels<true, 2>(outer, count, 1, aligned, device_blocks);
-        }
+  for (int64_t resident : {1, 7, 1000}) {
+    for (int64_t outer : {1, 2, 9, 300}) {
+      for (int64_t count : {1, 2, 3, 4, 8, 10, 64, 130, 516}) {
+        channels<true, 1>(outer, count, 1, resident);
+        channels<true, 2>(outer, count, 1, resident);
+        channels<true, 4>(outer, count, 1, resident);
       }
-      for (int64_t outer : {1, 2, 9}) {
-        for (int64_t count : {1, 3, 70}) {
-          for (int64_t inner : {2, 3, 4, 49, 64, 1000}) {
-            channels<false, 4>(outer, count, inner, aligned, device_blocks);
-            channels<false, 2>(outer, count, inner, aligned, device_blocks);
-          }
+    }
+    for (int64_t outer : {1, 2, 9}) {
+      for (int64_t count : {1, 3, 70}) {
+        for (int64_t inner : {2, 3, 4, 8, 49, 64, 1000, 1024, 5000}) {
+          channels<false, 1>(outer, count, inner, resident);
+          channels<false, 2>(outer, count, inner, resident);
+          channels<false, 4>(outer, count, inner, resident);
+          channels<false, 8>(outer, count, inner, resident);
         }
       }
     }
@@ -330,11 +325,11 @@ TEST(ChannelMap, VisitsEveryElementOnce) {
 
 TEST(ChannelMap, SpreadsOverTheDevice) {
   // 2048 x 256: enough blocks for a large device, and threads side by side on adjacent channels.
-  const ChannelMap<true, 4> map(2048, 256, 1, true, 1000);
+  const ChannelMap<true, 4> map(2048, 256, 1, 1000);
   EXPECT_GE(map.blocks(), 500);
   EXPECT_EQ(map.groups(), 32);
   // One channel: all threads on it.
-  const ChannelMap<false, 4> one(1, 1, 1 << 24, true, 1000);
+  const ChannelMap<false, 4> one(1, 1, 1 << 24, 1000);
   EXPECT_GE(one.blocks(), 900);
   EXPECT_LE(one.blocks(), 1000);
   EXPECT_EQ(one.lanes(), kChannelThreads);
