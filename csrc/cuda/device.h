@@ -103,7 +103,9 @@ __device__ __forceinline__ V load(const void* p) {
 }
 template <class V>
 __device__ __forceinline__ void store(void* p, const V& v) {
-  *static_cast<typename Word<sizeof(V)>::type*>(p) = bits<typename Word<sizeof(V)>::type>(v);
+  // An assignment to *p may be taken apart again.
+  using W = typename Word<sizeof(V)>::type;
+  __stwb(static_cast<W*>(p), bits<W>(v));
 }
 
 template <class S, int N>

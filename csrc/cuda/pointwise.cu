@@ -89,17 +89,27 @@ __device__ __forceinline__ void store_clipped(char* run, Clip<kLanes<S>> clip, c
   }
 }
 
+// To keep the memory busy takes 48 KiB that are being read on a multiprocessor (H200; B200: 64). Each thread therefore
+// reads 64 bytes or more before it computes, and the compiler is held to registers for as many threads as that takes;
+// without this it would read one vector after the other, to save registers for more threads.
+template <class F>
+constexpr int kPerThread = F::kInputs == 1 ? 4 : 2;
+template <class F, class S, bool kShifted>
+constexpr int kMinBlocks = sizeof(S) == 8                 ? 4
+                           : F::kInputs == 1              ? 8
+                           : F::kInputs == 2 && !kShifted ? 7
+                                                          : 5;
+
 // kShifted: inputs may stand elsewhere than the output.
 template <class F, class S, bool kShifted>
-__global__ void __launch_bounds__(kThreads)
-    flat_kernel(const F formula, const Flat<kLanes<S>> map, const Operands<F> operands) {
+__global__ void __launch_bounds__(kThreads, kMinBlocks<F, S, kShifted>)
+    flat_kernel(const F formula, const Flat<kLanes<S>, kPerThread<F>> map, const Operands<F> operands) {
   constexpr int64_t kSize = sizeof(S);
-  constexpr int kPerThread = map.kPerThread;
   for (int64_t tile = blockIdx.x; tile < map.tiles; tile += gridDim.x) {
     const int64_t from = map.begin(map.in_tile(tile, 0, threadIdx.x)) * kSize;
-    Full<S> in[kPerThread][F::kInputs];
+    Full<S> in[kPerThread<F>][F::kInputs];
 #pragma unroll
-    for (int k = 0; k < kPerThread; ++k) {
+    for (int k = 0; k < kPerThread<F>; ++k) {
 #pragma unroll
       for (int i = 0; i < F::kInputs; ++i) {
         const char* const p = operands.data[F::kOutputs + i] + from + k * kThreads * kVectorBytes;
@@ -107,7 +117,7 @@ __global__ void __launch_bounds__(kThreads)
       }
     }
 #pragma unroll
-    for (int k = 0; k < kPerThread; ++k) {
+    for (int k = 0; k < kPerThread<F>; ++k) {
       Full<S> out[F::kOutputs];
       apply<F, S>(formula, in[k], out);
 #pragma unroll
@@ -230,7 +240,8 @@ void run(const F& formula, const Pointwise& problem) {
     }
     if (!contiguous) return false;
     const auto start = [&](auto kernel, int64_t resident) {
-      const Flat<V> map(piece.sizes[0], lead / static_cast<int>(kSize), shifted, apart ? INT64_MAX : resident);
+      const Flat<V, kPerThread<F>> map(piece.sizes[0], lead / static_cast<int>(kSize), shifted,
+                                       apart ? INT64_MAX : resident);
       launch(kernel, map.blocks, kThreads, formula, map, operands);
     };
     if (shifted) {

@@ -32,10 +32,10 @@ struct Clip {
 
 // A contiguous problem. Vectors well inside it come in tiles, which the blocks take in turns; no element of a tile
 // needs a test. The others go one to a thread, and so do all of them if there are not enough to fill the device.
-template <int V>
+template <int V, int kPerThread_>
 struct Flat {
   static constexpr int kThreads = kPointwiseThreads;
-  static constexpr int kPerThread = 2;  // vectors of a tile, all of which a thread reads before it computes
+  static constexpr int kPerThread = kPerThread_;  // vectors of a tile, all of which a thread reads before it computes
   static constexpr int64_t kTile = kThreads * kPerThread;
 
   int64_t count;         // elements

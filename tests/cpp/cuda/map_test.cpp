@@ -64,9 +64,9 @@ class Visits {
   int64_t outside_ = 0;
 };
 
-template <int V>
+template <int V, int kPerThread>
 void flat(int64_t count, int lead, bool shifted, int64_t resident) {
-  using Map = Flat<V>;
+  using Map = Flat<V, kPerThread>;
   const Map map(count, lead, shifted, resident);
   ASSERT_GE(map.blocks, 1);
   ASSERT_TRUE(map.tiles == 0 || map.blocks <= resident);
@@ -113,9 +113,9 @@ TEST(Flat, VisitsEveryElementOnce) {
     for (int64_t count : counts) {
       for (int lead = 0; lead < 8; ++lead) {
         for (bool shifted : {false, true}) {
-          if (lead < 2) flat<2>(count, lead, shifted, resident);
-          if (lead < 4) flat<4>(count, lead, shifted, resident);
-          flat<8>(count, lead, shifted, resident);
+          if (lead < 2) flat<2, 4>(count, lead, shifted, resident);
+          if (lead < 4) flat<4, 2>(count, lead, shifted, resident);
+          flat<8, 2>(count, lead, shifted, resident);
         }
       }
     }
@@ -123,16 +123,17 @@ TEST(Flat, VisitsEveryElementOnce) {
 }
 
 TEST(Flat, SpreadsOverTheDevice) {
+  using Map = Flat<4, 2>;
   // Few elements: one vector to a thread, whatever the device. Many: no more blocks than run at once, and only what is
   // less than a tile, or at an end, outside of the tiles.
-  const Flat<4> few(1 << 16, 0, false, 2112), many((1 << 28) + 3, 1, true, 2112);
-  EXPECT_EQ(few.blocks, (1 << 14) / Flat<4>::kThreads);
+  const Map few(1 << 16, 0, false, 2112), many((1 << 28) + 3, 1, true, 2112);
+  EXPECT_EQ(few.blocks, (1 << 14) / Map::kThreads);
   EXPECT_EQ(few.tiles, 0);
   EXPECT_EQ(many.blocks, 2112);
-  EXPECT_LE(many.rest, Flat<4>::kTile + 4);
+  EXPECT_LE(many.rest, Map::kTile + 4);
   // More than 2^32 elements.
-  const Flat<8> huge((int64_t{1} << 33) + 5, 0, false, 2112);
-  EXPECT_EQ((huge.tiles * Flat<8>::kTile + huge.rest) * 8, (int64_t{1} << 33) + 8);
+  const Map huge((int64_t{1} << 33) + 5, 0, false, 2112);
+  EXPECT_EQ((huge.tiles * Map::kTile + huge.rest) * 4, (int64_t{1} << 33) + 8);
 }
 
 constexpr int kOperands = 3;

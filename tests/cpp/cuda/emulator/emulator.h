@@ -33,7 +33,10 @@ inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return
 inline unsigned __funnelshift_r(unsigned lo, unsigned hi, int shift) {
   return static_cast<unsigned>((static_cast<uint64_t>(hi) << 32 | lo) >> (shift & 31));
 }
-inline int __popc(unsigned x) { return __builtin_popcount(x); }
+template <class Word>
+void __stwb(Word* p, Word word) {
+  *p = word;
+}
 using std::isfinite;
 using std::min;
 
