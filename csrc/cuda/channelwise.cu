@@ -130,21 +130,25 @@ template <class S, bool kLast, int kPerChannel>
 constexpr int kWidth = std::min<int>(16 / sizeof(S), !kLast            ? 8
                                                      : kPerChannel > 3 ? 2
                                                                        : 4);
-// Steps that a thread reads before it computes any.
-template <int kInputs, int W>
-constexpr int kSteps = (W == 1 ? 4 : 2) / (kInputs > 1 ? 2 : 1);
+// Steps that a thread reads before it computes any: 64 bytes, which keep the memory busy (see pointwise.cu).
+template <int kBytes>
+constexpr int kSteps = kBytes >= 64   ? 1
+                       : kBytes >= 32 ? 2
+                                      : 4;
+template <class F, class S>
+constexpr int kMinBlocks = F::kInputs == 1 ? 3 : F::kInputs > 2 && sizeof(S) == 8 ? 1 : 2;
 // Terms that are added up in float before they go into a sum in double.
 constexpr int kBatch = 32;
 
 // kWrite and kSum say at compile time what is wanted, so that the work for the rest is not done.
 template <class F, class S, bool kLast, int W, bool kWrite, bool kSum>
-__global__ void __launch_bounds__(kThreads, 1)
+__global__ void __launch_bounds__(kThreads, kMinBlocks<F, S>)
     channel_kernel(const __grid_constant__ ChannelMap<kLast, W> map,
                    const __grid_constant__ ChannelArguments<F, S> arguments) {
   using T = compute_t<S>;
   using Real = opmath_t<S>;
   constexpr int kChannels = kLast ? W : 1, kSums = kSum ? F::kSums : 0;
-  constexpr int kMost = kSteps<F::kInputs, W>, kBatchSteps = kBatch / map.kItems;
+  constexpr int kMost = kSteps<F::kInputs * W * sizeof(S)>, kBatchSteps = kBatch / map.kItems;
 
   const ChannelThread thread = map.thread(blockIdx.x, threadIdx.x);
   T params[kChannels][at_least_one(F::kParams)];
