@@ -32,6 +32,7 @@ struct Prim<Pair<T>> {
   static ACTINIUM_HD W fma(W x, W y, W z) { return {P::fma(x.a, y.a, z.a), P::fma(x.b, y.b, z.b)}; }
   static ACTINIUM_HD W fnma(W x, W y, W z) { return {P::fnma(x.a, y.a, z.a), P::fnma(x.b, y.b, z.b)}; }
   static ACTINIUM_HD W fma_exact(W x, W y, W z) { return {P::fma_exact(x.a, y.a, z.a), P::fma_exact(x.b, y.b, z.b)}; }
+  static ACTINIUM_HD W div(W x, W y) { return {P::div(x.a, y.a), P::div(x.b, y.b)}; }
   static ACTINIUM_HD W min(W x, W y) { return {P::min(x.a, y.a), P::min(x.b, y.b)}; }
   static ACTINIUM_HD W max(W x, W y) { return {P::max(x.a, y.a), P::max(x.b, y.b)}; }
   static ACTINIUM_HD W neg(W x) { return {P::neg(x.a), P::neg(x.b)}; }
