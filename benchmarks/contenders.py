@@ -183,7 +183,7 @@ class _Dice(nn.Module):
         return p * x + (1 - p) * self.alpha * x
 
 
-def _dice(x: Tensor, training: bool) -> Composite:
+def dice(x: Tensor, training: bool) -> Composite:
     channels = x.size(1)
     mine = actinium.nn.Dice(channels, dim=1, dtype=x.dtype).train(training)
     theirs = _Dice(channels, x.dim() == 4, x.dtype).train(training)
@@ -193,7 +193,7 @@ def _dice(x: Tensor, training: bool) -> Composite:
     return Composite(mine, {"builtin": theirs}, {"ours": [mine.alpha], "builtin": [theirs.alpha]})
 
 
-def _swish_beta(x: Tensor) -> Composite:
+def swish_beta(x: Tensor) -> Composite:
     beta = torch.linspace(0.5, 1.5, x.size(1), dtype=x.dtype)
     shaped = beta.view(-1, 1, 1) if x.dim() == 4 else beta.clone()
     beta, shaped = beta.requires_grad_(), shaped.detach().requires_grad_()
@@ -225,9 +225,9 @@ def _composite(row: Row) -> Work:
     if row.op.startswith("maxout"):
         composite = _maxout(int(row.op.removeprefix("maxout")))
     elif row.op == "swish_beta":
-        composite = _swish_beta(x)
+        composite = swish_beta(x)
     else:
-        composite = _dice(x, row.op == "dice")
+        composite = dice(x, row.op == "dice")
     contenders = {"ours": composite.ours, **composite.others}
     if row.compiled:
         torch._dynamo.reset()

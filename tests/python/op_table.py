@@ -77,11 +77,13 @@ class Row:
 
     def sample(self, shape=SHAPE, dtype=torch.float64, seed=0):
         """Values around zero, every thirteenth of a pointwise row far out; the same at every call."""
-        random = torch.Generator().manual_seed(seed)
-        x = torch.randn(shape, generator=random, dtype=torch.float64) * 2
-        far = (torch.rand(shape, generator=random, dtype=torch.float64) * 2 - 1) * self.span
-        place = torch.arange(x.numel()).reshape(shape) % 13 == 12
-        return (torch.where(place, far, x) if self.pointwise else x).to(dtype)
+        with torch.device("cpu"):  # the same on every device, too
+            random = torch.Generator().manual_seed(seed)
+            x = torch.randn(shape, generator=random, dtype=torch.float64) * 2
+            far = (torch.rand(shape, generator=random, dtype=torch.float64) * 2 - 1) * self.span
+            place = torch.arange(x.numel()).reshape(shape) % 13 == 12
+            x = (torch.where(place, far, x) if self.pointwise else x).to(dtype)
+        return x.to(torch.get_default_device())
 
     def inputs(self, layout=lambda x: x, shape=SHAPE, dtype=torch.float64):
         """x and the learned inputs as leaves that want gradients; near zero, where finite differences see something."""
@@ -142,7 +144,7 @@ def along(p, x, dim):
 
 def channels(x, dim):
     """One different number per channel, away from 0 and 1."""
-    return torch.linspace(0.5, 1.75, x.size(dim), dtype=torch.float64).to(x.dtype)
+    return torch.linspace(0.5, 1.75, x.size(dim), dtype=torch.float64, device=x.device).to(x.dtype)
 
 
 def swish_tensor(name, beta, dim):

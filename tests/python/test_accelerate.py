@@ -36,7 +36,7 @@ def off_afterwards():
 
 def inputs(dtype):
     """Far enough out for the builtins to be wrong in the last place, at least."""
-    random = torch.Generator().manual_seed(0)
+    random = torch.Generator(torch.get_default_device()).manual_seed(0)
     x = (torch.randn(4001, generator=random, dtype=torch.float64) * 4).to(dtype)
     return x, torch.randn(4001, generator=random, dtype=torch.float64).to(dtype)
 
@@ -64,13 +64,14 @@ def forms(name, x, g, numbers=None, result=False):
 
 @NAMES
 def test_no_form_is_forgotten(name):
-    """Whatever has a kernel for the CPU has ours, except for the formulas that a backward is composed of."""
+    """Whatever has a kernel for the device has ours, except for the formulas that a backward is composed of."""
+    key = torch.get_default_device().type.upper()
     accelerate()
     for packet in (name, f"{name}_", f"{name}_backward"):
         for overload in getattr(aten, packet).overloads():
             entry = f"aten::{packet}" + ("" if overload == "default" else f".{overload}")
-            if torch._C._dispatch_has_kernel_for_dispatch_key(entry, "CPU"):
-                (line,) = (line for line in torch._C._dispatch_dump(entry).splitlines() if line.startswith("CPU:"))
+            if torch._C._dispatch_has_kernel_for_dispatch_key(entry, key):
+                (line,) = (line for line in torch._C._dispatch_dump(entry).splitlines() if line.startswith(f"{key}:"))
                 assert "accelerate.cpp" in line, entry
 
 
@@ -173,6 +174,13 @@ def test_modules(inplace):
             assert torch.equal(module(inplace=inplace)(x.clone()), getattr(torch.ops.actinium, name)(x)), name
 
 
+def test_inference_mode(replacing):
+    x = inputs(torch.float32)[0]
+    with accelerate(), torch.inference_mode():
+        y = replacing.builtin(x)
+    assert y.is_inference() and torch.equal(y, replacing(x))
+
+
 def test_inplace_gradients():
     """selu_ hands its result on to the backward."""
     for f in (F.mish, F.silu, F.selu):
@@ -235,6 +243,7 @@ def run(program, **environment):
     return result.stdout.split()
 
 
+@pytest.mark.cpu_only
 def test_no_warning_and_the_environment():
     """With the library alone, before anything else; a value of 0 leaves it off."""
     program = f"""

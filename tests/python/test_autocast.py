@@ -13,7 +13,7 @@ HALF = pytest.mark.parametrize("half", (torch.bfloat16, torch.float16), ids=str)
 def test_the_dtype_is_kept(row, half):
     for dtype in (torch.float32, torch.float64, half):
         inputs = row.inputs(dtype=dtype)
-        with torch.autocast("cpu", half):
+        with torch.autocast(torch.get_default_device().type, half):
             y = row(*inputs)
         assert torch.equal(y, row(*inputs)) and y.dtype == dtype
 
@@ -23,7 +23,7 @@ def test_parameters_of_float32(row, half):
     """As they are in a network under autocast; their gradients are float32."""
     x, *learned = row.inputs(dtype=torch.float32)
     x = x.detach().to(half).requires_grad_()
-    with torch.autocast("cpu", half):
+    with torch.autocast(torch.get_default_device().type, half):
         y = row(x, *learned)
     y.float().square().sum().backward()
     assert y.dtype == x.grad.dtype == half
@@ -44,7 +44,7 @@ def test_a_network_learns(half):
     )
     optimizer = torch.optim.SGD(network.parameters(), 0.01)
     for _ in range(2):
-        with torch.autocast("cpu", half):
+        with torch.autocast(torch.get_default_device().type, half):
             y = network(torch.randn(32, 6))
             loss = y.float().square().mean()
         assert y.dtype == half

@@ -1,6 +1,7 @@
 """A value's result depends on the value alone: not on its place, its neighbours, its layout or the threads."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -39,7 +40,7 @@ def test_the_place_does_not_matter(function, dtype):
     @quickly
     @given(values=VALUES, place=PLACES)
     def check(values, place):
-        x = values.to(dtype)
+        x = values.to(dtype).to(torch.get_default_device())
         g = x.flip(0)
         singles = [passes(function, a, b) for a, b in zip(x, g, strict=True)]
         alone = [torch.stack(results) for results in zip(*singles, strict=True)]
@@ -110,6 +111,7 @@ def by_threads(row, dtype):
         yield [y, *torch.autograd.grad(y, (x, *learned), row.sample(y.shape, dtype, seed=1))]
 
 
+@pytest.mark.cpu_only
 def test_threads_do_not_matter(row, dtype):
     """Not to a value and its gradient; a sum over a batch is the same for the same number of threads."""
     one, two, again = by_threads(row, dtype)

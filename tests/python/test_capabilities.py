@@ -13,6 +13,8 @@ import torch
 
 from op_table import FLOATS, ROWS
 
+pytestmark = pytest.mark.cpu_only
+
 HERE = Path(__file__).parent
 ORDER = ("default", "avx2", "avx512")
 THIS = torch.backends.cpu.get_cpu_capability().lower()

@@ -139,7 +139,7 @@ every_replaced = pytest.mark.parametrize(
 
 def run(module):
     """Outputs and gradients, in training and in evaluation, and the state that is left."""
-    random = torch.Generator().manual_seed(0)
+    random = torch.Generator(torch.get_default_device()).manual_seed(0)
     state = list(module.state_dict().values())
     dtype = state[0].dtype if state else torch.float32
     results = []
@@ -289,7 +289,7 @@ def test_an_optimizer_goes_on():
     def trained(change):
         model = Network().double()
         optimizer = torch.optim.Adam(model.parameters(), 0.01)
-        random = torch.Generator().manual_seed(0)
+        random = torch.Generator(torch.get_default_device()).manual_seed(0)
         for step in range(6):
             if step == 3:
                 model = change(model)
@@ -577,6 +577,7 @@ def test_script_modules_are_refused(script):
         convert(script(nn.SiLU()))
 
 
+@pytest.mark.cpu_only
 def test_sharded_models_are_refused(group):
     model = nn.Sequential(nn.Mish(), fully_shard(nn.Linear(2, 2), mesh=init_device_mesh("cpu", (1,))))
     with pytest.raises(TypeError, match="convert: 1 is sharded by FSDP; convert the model before"):
@@ -589,6 +590,7 @@ def test_only_modules():
         convert(nn.Mish)
 
 
+@pytest.mark.cpu_only
 def test_distributed(group):
     old = nn.Sequential(nn.Linear(6, 6), nn.SiLU(), FuxiDice(6))
     new = nn.parallel.DistributedDataParallel(copy.deepcopy(old))

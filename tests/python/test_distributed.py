@@ -12,6 +12,8 @@ from torch.distributed.tensor import Partial, Replicate, Shard
 import distributed_worker as worker
 from test_nn import MODULES
 
+pytestmark = pytest.mark.cpu_only
+
 
 def ids(values):
     return " ".join(map(str, values)) if isinstance(values, tuple) else str(values)

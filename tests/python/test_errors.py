@@ -34,17 +34,17 @@ WRONG = [
     (lambda: ops.swish(X, BETA[None]), ValueError, "swish: beta has shape [1, 6], expected one element or [6]"),
     (lambda: ops.swish(X, BETA.double()), TypeError, "swish: beta has dtype Double, but self has Float"),
     (lambda: ops.swish(X, BETA.long()), TypeError, "swish: beta has dtype Long, but self has Float"),
-    (lambda: ops.swish(X, BETA.to("meta")), RuntimeError, "swish: beta is on meta, but self is on cpu"),
+    (lambda: ops.swish(X, BETA.to("meta")), RuntimeError, f"swish: beta is on meta, but self is on {X.device}"),
     (lambda: ops.swish(X, 1j), TypeError, "swish: beta must be a real number, got (0,1)"),
     (lambda: ops.swish_(X, BETA[:5]), ValueError, "swish: beta has shape [5]"),
     # dice
     (lambda: dice(alpha=BETA[:5]), ValueError, "dice: alpha has shape [5], expected one element or [6]"),
     (lambda: dice(alpha=BETA.double()), TypeError, "dice: alpha has dtype Double, but self has Float"),
-    (lambda: dice(alpha=BETA.to("meta")), RuntimeError, "dice: alpha is on meta, but self is on cpu"),
+    (lambda: dice(alpha=BETA.to("meta")), RuntimeError, f"dice: alpha is on meta, but self is on {X.device}"),
     (lambda: dice(mean=MEAN[:5]), ValueError, "dice: running_mean has shape [5], expected [6]"),
     (lambda: dice(var=VAR[:1]), ValueError, "dice: running_var has shape [1], expected [6]"),
     (lambda: dice(var=VAR.double()), TypeError, "dice: running_var has dtype Double, but self has Float"),
-    (lambda: dice(mean=MEAN.to("meta")), RuntimeError, "dice: running_mean is on meta, but self is on cpu"),
+    (lambda: dice(mean=MEAN.to("meta")), RuntimeError, f"dice: running_mean is on meta, but self is on {X.device}"),
     (lambda: dice(var=None), ValueError, "dice: running_mean and running_var go together, got only running_mean"),
     (lambda: dice(mean=None), ValueError, "dice: running_mean and running_var go together, got only running_var"),
     (lambda: dice(eps=-1.0), ValueError, "dice: eps=-1"),
@@ -115,7 +115,7 @@ STRANGE = {
     "sparse": lambda: X.to_sparse(),
     "sparse_csr": lambda: X.to_sparse_csr(),
     "quantized": lambda: torch.quantize_per_tensor(X, 0.1, 0, torch.qint8),
-    "mkldnn": lambda: X.to_mkldnn(),
+    "mkldnn": lambda: X.cpu().to_mkldnn(),
     "strided nested": lambda: torch.nested.nested_tensor([X[0], X[1, :3]]),
 }
 
@@ -203,7 +203,7 @@ def test_out_of_another_dtype(pointwise):
 
 def test_out_on_another_device(pointwise):
     x = pointwise.sample()
-    with pytest.raises(RuntimeError, match=rf"{pointwise.base}: out is on meta, but self is on cpu"):
+    with pytest.raises(RuntimeError, match=rf"{pointwise.base}: out is on meta, but self is on {x.device}"):
         pointwise.out(x, *pointwise.learned(x), out=torch.empty_like(x, device="meta"))
 
 

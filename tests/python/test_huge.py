@@ -21,18 +21,39 @@ def test_meta(row):
     assert gradient.shape == x.shape and y.numel() > 2**31
 
 
-@pytest.mark.huge
-@pytest.mark.parametrize("name", sorted({row.base for row in ROWS if row.dim is None}))
-def test_in_place(name):
-    """4.3 GB of bfloat16, with other numbers where a 32-bit offset would wrap to."""
+# Where a 32-bit offset would wrap to stand other numbers.
+PIECES = {0: 1.5, 2**31 - 9: -1.0, 2**31: -3.0}
+every_name = pytest.mark.parametrize("name", sorted({row.base for row in ROWS if row.dim is None}))
+
+
+def filled():
+    """4.3 GB of bfloat16."""
     x = torch.full((MANY,), 2.0, dtype=torch.bfloat16)
-    pieces = {0: 1.5, 2**31 - 9: -1.0, 2**31: -3.0}
-    for start, value in pieces.items():
+    for start, value in PIECES.items():
         x[start : start + 9] = value
-    operator = getattr(torch.ops.actinium, name)
+    return x
+
+
+def check(y, f):
+    for start, value in (PIECES | {9: 2.0, 2**31 + 9: 2.0}).items():
+        assert (y[start : start + 9] == f(torch.tensor(value, dtype=y.dtype))).all()
+
+
+@pytest.mark.huge
+@every_name
+def test_in_place(name):
+    x = filled()
     getattr(torch.ops.actinium, name + "_")(x)
-    for start, value in (pieces | {9: 2.0, 2**31 + 9: 2.0}).items():
-        assert (x[start : start + 9] == operator(torch.tensor(value, dtype=torch.bfloat16))).all()
+    check(x, getattr(torch.ops.actinium, name))
+
+
+@pytest.mark.huge
+@every_name
+def test_backward(name):
+    backward = getattr(torch.ops.actinium, name + "_backward")
+    x = filled()
+    backward.grad_input(torch.full_like(x, 0.5), x, grad_input=x)
+    check(x, lambda value: backward(torch.full_like(value, 0.5), value))
 
 
 @pytest.mark.huge
@@ -47,6 +68,10 @@ def test_strided_and_channelwise():
         want = ops.swish(x[channel, :1], beta[channel])
         assert (y[channel] == want).all()
     del y
+    rows = ops.mish(x[:, :-1])
+    for row, value in zip(rows, (2.0, -1.0), strict=True):
+        assert (row == ops.mish(torch.tensor(value, dtype=row.dtype))).all()
+    del rows, row
     assert torch.equal(ops.mish(x[:, :: MANY // 4]), ops.mish(x[:, :3].contiguous()))
     values = ops.maxout(x.view(1, 2, -1), 2)
     assert values.shape == (1, 1, MANY // 2 + 1) and (values == 2.0).all()

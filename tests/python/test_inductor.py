@@ -85,6 +85,7 @@ def test_the_switch_is_for_what_is_compiled_afterwards():
     assert not calls_a_kernel(codes)
 
 
+@pytest.mark.cpu_only
 def test_inductor_is_not_imported_before_it_is_needed():
     program = """
 import sys, torch, actinium

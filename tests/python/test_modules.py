@@ -53,7 +53,7 @@ def saved(value):
 
 
 @every_module
-@pytest.mark.parametrize("device,assign", (("cpu", False), ("cpu", True), ("meta", True)))
+@pytest.mark.parametrize("device,assign", ((None, False), (None, True), ("meta", True)))
 def test_state_from_a_file(make, text, state, device, assign):
     """Tensors alone, into a module with and without memory."""
     module = used(make)
@@ -124,7 +124,7 @@ def test_made_without_memory(make, text, state):
     with torch.device("meta"):
         module = make()
     assert all(t.is_meta for t in module.state_dict().values())
-    module.to_empty(device="cpu")
+    module.to_empty(device=torch.get_default_device())
     with torch.no_grad():
         for t in module.state_dict().values():
             t.fill_(7)
@@ -144,6 +144,7 @@ def train_all(modules):
                 p.add_(1)
 
 
+@pytest.mark.cpu_only
 def test_shared_memory():
     """What another process learns and counts is seen here."""
     modules, expected = ([make() for make, _, _ in MODULES.values()] for _ in range(2))

@@ -5,7 +5,6 @@ import math
 import subprocess
 import sys
 
-import onnx
 import pytest
 import torch
 from torch import nn
@@ -13,6 +12,11 @@ from torch.testing import assert_close
 
 import actinium.onnx
 from op_table import ROWS, SHAPE, opmath, ops
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.cpu_only
 
 # ONNX's operator, the first opset that has it, and that which has it for bfloat16.
 ACTIVATIONS = {

@@ -17,6 +17,9 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functionalize, grad, jvp, vjp, vmap
 from torch.testing import assert_close
+
+pytest.importorskip("expecttest")  # which torch's own tests import
+
 from torch.testing._internal.common_dtype import all_types_and_complex_and, float8_types
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.testing._internal.common_modules import module_db
@@ -36,6 +39,10 @@ from op_table import BUILTINS, INF, ops
 exact = partial(assert_close, rtol=0.0, atol=0.0, equal_nan=True)
 
 
+def device():
+    return torch.get_default_device().type
+
+
 def parts(builtin):
     """A builtin and the arguments that are fixed, such as F.gelu and approximate="tanh"."""
     return (builtin.func, builtin.keywords) if isinstance(builtin, partial) else (builtin, {})
@@ -53,8 +60,8 @@ def samples(dtype=torch.float32, kind="sample_inputs", **options):
     for row in BUILTINS:
         _, keywords = parts(row.builtin)
         for info in entries(row):
-            if info.supports_dtype(dtype, "cpu"):
-                for sample in getattr(info, kind)("cpu", dtype, **options):
+            if info.supports_dtype(dtype, device()):
+                for sample in getattr(info, kind)(device(), dtype, **options):
                     if sample.kwargs == keywords:
                         found.setdefault((sample.input.shape, sample.input.stride()), sample.input)
     return list(found.values())
@@ -87,7 +94,7 @@ every_arrangement = pytest.mark.parametrize("arrange", (same, noncontiguous_like
 
 def test_the_database_knows_the_builtin(replacing, dtype):
     """Else the tests below would say nothing."""
-    assert any(info.supports_dtype(dtype, "cpu") for info in entries(replacing))
+    assert any(info.supports_dtype(dtype, device()) for info in entries(replacing))
     assert {x.dim() for x in samples(dtype)} >= {0, 1, 2} and len(reference_inputs(dtype)) > 30
 
 
@@ -103,7 +110,7 @@ def test_dtypes(replacing):
     every = all_types_and_complex_and(torch.bool, torch.half, torch.bfloat16, *float8_types())
     ours = {dtype for dtype in every if supported(dtype)}
     for list_of in ("supported_dtypes", "supported_backward_dtypes"):
-        listed = {dtype for info in entries(replacing) for dtype in getattr(info, list_of)("cpu")}
+        listed = {dtype for info in entries(replacing) for dtype in getattr(info, list_of)(device())}
         assert ours == {dtype for dtype in listed if not dtype.is_complex}
 
 
@@ -129,7 +136,7 @@ def test_errors():
         for row in BUILTINS
         for info in entries(row)
         if info.error_inputs_func
-        for error in info.error_inputs("cpu")
+        for error in info.error_inputs(device())
     ]
     for row, error in wrong:
         with pytest.raises(error.error_type):
@@ -346,7 +353,7 @@ MODULES = (
 def test_modules(builtin, arguments, ours):
     """test_modules.py: the inputs of ModuleInfo."""
     (info,) = (info for info in module_db if info.module_cls is builtin)
-    inputs = info.module_inputs_func(info, device="cpu", dtype=torch.float64, requires_grad=True, training=True)
+    inputs = info.module_inputs_func(info, device=device(), dtype=torch.float64, requires_grad=True, training=True)
     assert len(inputs) >= 2
     for (x,) in (sample.forward_input.args for sample in inputs):
         assert_close(ours()(x), builtin(*arguments)(x))
@@ -414,13 +421,13 @@ ONLY_BUILTIN = {
         ["gelu_tanh"],
         lambda f: f(torch.quantize_per_tensor(X, 0.1, 0, torch.qint8)),
         NotImplementedError,
-        "QuantizedCPU",
+        "Quantized",
     ),
     "strided nested tensors": (
         ["swish", "gelu_tanh"],
         lambda f: f(torch.nested.nested_tensor([X, X[:2]])),
         NotImplementedError,
-        "NestedTensorCPU",
+        "NestedTensor",
     ),
     "integers without data": (["mish", "swish", "gelu_tanh"], lambda f: f(X.long().to("meta")), TypeError, "Long"),
     "saved tensors": (
@@ -458,6 +465,7 @@ def test_only_the_builtin_differentiates_selu_by_its_result():
     assert found[1] == (False, pytest.approx(2.677581534271667e-08))
 
 
+@pytest.mark.cpu_only  # its fast path is not taken under a mode, such as a default device
 def test_only_the_builtin_is_known_to_a_transformer():
     layers = [
         nn.TransformerEncoderLayer(8, 2, 16, activation=activation, batch_first=True).eval()

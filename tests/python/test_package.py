@@ -9,6 +9,8 @@ import torch
 
 import actinium
 
+pytestmark = pytest.mark.cpu_only
+
 
 def test_paths_are_there():
     assert Path(actinium.library_path).is_file()

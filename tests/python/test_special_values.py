@@ -74,7 +74,7 @@ def test_largest_numbers(function, dtype):
             _, *limits = function.limits[math.copysign(INF, value)]
             y, *slopes = derivatives(function, value, dtype, n)
             with np.errstate(over="ignore"):
-                want = torch.from_numpy(function.exact(torch.full((n,), value, dtype=dtype)).astype(np.float64))
+                want = torch.tensor(function.exact(torch.full((n,), value, dtype=dtype)).astype(np.float64))
             torch.testing.assert_close(y, want.to(dtype), rtol=torch.finfo(dtype).eps, atol=0.0)
             for got, limit in zip(slopes, limits, strict=True):
                 assert torch.equal(got, torch.full((n,), limit, dtype=torch.float64).to(dtype)), value

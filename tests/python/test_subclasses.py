@@ -195,7 +195,7 @@ def test_mutation_of_what_was_saved(pointwise):
 
 
 def jagged(lengths=(3, 1, 5)):
-    random = torch.Generator().manual_seed(0)
+    random = torch.Generator(torch.get_default_device()).manual_seed(0)
     components = [torch.randn(n, 4, generator=random, dtype=torch.float64) for n in lengths]
     return torch.nested.nested_tensor(components, layout=torch.jagged, requires_grad=True)
 
