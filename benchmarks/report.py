@@ -322,6 +322,12 @@ two tensors of the input's size; under the system's malloc their page faults cos
 the rows of 1M elements show, where freed memory is kept.
 """
 
+CUDA = """## CUDA
+
+The CUDA kernels have not been run on a device: none was at hand. What is to be expected of them on an A100, H100, H200
+and B200 follows from their machine code, in [cuda.md](cuda.md). `scripts/gpu-check` measures them where there is one.
+"""
+
 METHOD = """## How it was measured
 
 Every contender of a row works on the same buffers, standard normal numbers times 2. In a round each takes one sample,
@@ -375,6 +381,8 @@ def document(run: dict, plot: str) -> str:
         *_limits(run),
         *_costs(found, native),
         *_grid(found, native),
+        *CUDA.splitlines(),
+        "",
         *METHOD.splitlines(),
         "",
         *(f"- {op}: {contender}" for op, contender in CONTENDERS.items()),
