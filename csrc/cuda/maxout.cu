@@ -12,7 +12,9 @@ constexpr int kThreads = kMaxoutThreads;
 template <class S>
 constexpr int kLanes = 16 / static_cast<int>(sizeof(S));
 
+// The threads that run at once take those of a map in turns: from one, all_threads() apart.
 __device__ __forceinline__ int64_t global_thread() { return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; }
+__device__ __forceinline__ int64_t all_threads() { return static_cast<int64_t>(gridDim.x) * kThreads; }
 
 // The pieces so far, in their order: the first of equal ones wins, a NaN wins over all and is never replaced.
 template <class T>
@@ -38,136 +40,135 @@ struct Best {
 // ------------------------------------------------------------------------------------------------- pieces apart
 
 template <class S, int W>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     columns_forward(const Columns<W> map, const S* input, S* values, uint8_t* indices) {
   using T = opmath_t<S>;
-  const int64_t thread = global_thread();
-  if (thread >= map.threads) return;
-  const S* piece = input + map.input(thread);
-  T x[W];
-  Best<T> best[W];
-  widen(load<Vector<S, W>>(piece), x);
+  for (int64_t thread = global_thread(); thread < map.threads; thread += all_threads()) {
+    const S* piece = input + map.input(thread);
+    T x[W];
+    Best<T> best[W];
+    widen(load<Vector<S, W>>(piece), x);
 #pragma unroll
-  for (int e = 0; e < W; ++e) best[e] = {x[e], 0};
+    for (int e = 0; e < W; ++e) best[e] = {x[e], 0};
 #pragma unroll 4
-  for (int j = 1; j < map.pieces; ++j) {
-    widen(load<Vector<S, W>>(piece + j * map.inner), x);
+    for (int j = 1; j < map.pieces; ++j) {
+      widen(load<Vector<S, W>>(piece + j * map.inner), x);
 #pragma unroll
-    for (int e = 0; e < W; ++e) best[e].next(x[e], j);
+      for (int e = 0; e < W; ++e) best[e].next(x[e], j);
+    }
+#pragma unroll
+    for (int e = 0; e < W; ++e) x[e] = best[e].value;
+    store(values + map.output(thread), narrow<S, W>(x));
+    if (indices == nullptr) continue;
+    Vector<uint8_t, W> winners;
+#pragma unroll
+    for (int e = 0; e < W; ++e) winners.at[e] = static_cast<uint8_t>(best[e].piece);
+    store(indices + map.output(thread), winners);
   }
-#pragma unroll
-  for (int e = 0; e < W; ++e) x[e] = best[e].value;
-  store(values + map.output(thread), narrow<S, W>(x));
-  if (indices == nullptr) return;
-  Vector<uint8_t, W> winners;
-#pragma unroll
-  for (int e = 0; e < W; ++e) winners.at[e] = static_cast<uint8_t>(best[e].piece);
-  store(indices + map.output(thread), winners);
 }
 
 // The passes that only move elements do so by their size: S is an unsigned integer.
 template <class S, int W>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     columns_backward(const Columns<W> map, S* grad_input, const S* grad, const uint8_t* indices) {
-  const int64_t thread = global_thread();
-  if (thread >= map.threads) return;
-  const auto g = load<Vector<S, W>>(grad + map.output(thread));
-  const auto winners = load<Vector<uint8_t, W>>(indices + map.output(thread));
-  S* const piece = grad_input + map.input(thread);
-  for (int j = 0; j < map.pieces; ++j) {
-    Vector<S, W> out;
+  for (int64_t thread = global_thread(); thread < map.threads; thread += all_threads()) {
+    const auto g = load<Vector<S, W>>(grad + map.output(thread));
+    const auto winners = load<Vector<uint8_t, W>>(indices + map.output(thread));
+    S* const piece = grad_input + map.input(thread);
+    for (int j = 0; j < map.pieces; ++j) {
+      Vector<S, W> out;
 #pragma unroll
-    for (int e = 0; e < W; ++e) out.at[e] = winners.at[e] == j ? g.at[e] : S{0};
-    store(piece + j * map.inner, out);
+      for (int e = 0; e < W; ++e) out.at[e] = winners.at[e] == j ? g.at[e] : S{0};
+      store(piece + j * map.inner, out);
+    }
   }
 }
 
 template <class S>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     gather(const Columns<1> map, const S* input, S* values, const uint8_t* indices) {
-  const int64_t thread = global_thread();
-  if (thread >= map.threads) return;
-  const int64_t output = map.output(thread);
-  const int64_t index = indices[output];
-  values[output] = index < map.pieces ? input[map.input(thread) + index * map.inner] : S{0};
+  for (int64_t thread = global_thread(); thread < map.threads; thread += all_threads()) {
+    const int64_t output = map.output(thread);
+    const int64_t index = indices[output];
+    values[output] = index < map.pieces ? input[map.input(thread) + index * map.inner] : S{0};
+  }
 }
 
 // ------------------------------------------------------------------------------------------ few pieces side by side
 
 template <class S, int K>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     units_forward(const Units<kLanes<S>, K> map, const S* input, S* values, uint8_t* indices) {
   using T = opmath_t<S>;
   constexpr int V = kLanes<S>, R = map.kOutputs, N = map.kElements;
-  const int64_t thread = global_thread();
-  if (thread >= map.threads()) return;
-  const int present = map.present(thread);
-  input += map.input(thread);
-  values += map.output(thread);
-  T x[N], y[R];
-  if (present == R) {
+  for (int64_t thread = global_thread(); thread < map.threads(); thread += all_threads()) {
+    const int present = map.present(thread);
+    const S* const pieces = input + map.input(thread);
+    const int64_t to = map.output(thread);
+    T x[N], y[R];
+    if (present == R) {
 #pragma unroll
-    for (int i = 0; i < N; i += V) widen(load<Vector<S, V>>(input + i), x + i);
-  } else {
+      for (int i = 0; i < N; i += V) widen(load<Vector<S, V>>(pieces + i), x + i);
+    } else {
 #pragma unroll
-    for (int i = 0; i < N; ++i) x[i] = i < present * K ? widen(input[i]) : T(0);
-  }
-  Vector<uint8_t, R> winners;
-#pragma unroll
-  for (int r = 0; r < R; ++r) {
-    Best<T> best{x[r * K], 0};
-#pragma unroll
-    for (int j = 1; j < K; ++j) best.next(x[r * K + j], j);
-    y[r] = best.value;
-    winners.at[r] = static_cast<uint8_t>(best.piece);
-  }
-  const auto out = narrow<S, R>(y);
-  if (present == R) {
-    store(values, out);
-    if (indices) store(indices + map.output(thread), winners);
-  } else {
+      for (int i = 0; i < N; ++i) x[i] = i < present * K ? widen(pieces[i]) : T(0);
+    }
+    Vector<uint8_t, R> winners;
 #pragma unroll
     for (int r = 0; r < R; ++r) {
-      if (r >= present) break;
-      values[r] = out.at[r];
-      if (indices) indices[map.output(thread) + r] = winners.at[r];
+      Best<T> best{x[r * K], 0};
+#pragma unroll
+      for (int j = 1; j < K; ++j) best.next(x[r * K + j], j);
+      y[r] = best.value;
+      winners.at[r] = static_cast<uint8_t>(best.piece);
+    }
+    const auto out = narrow<S, R>(y);
+    if (present == R) {
+      store(values + to, out);
+      if (indices) store(indices + to, winners);
+    } else {
+#pragma unroll
+      for (int r = 0; r < R; ++r) {
+        if (r >= present) break;
+        values[to + r] = out.at[r];
+        if (indices) indices[to + r] = winners.at[r];
+      }
     }
   }
 }
 
 template <class S, int K>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     units_backward(const Units<kLanes<S>, K> map, S* grad_input, const S* grad, const uint8_t* indices) {
   constexpr int V = kLanes<S>, R = map.kOutputs, N = map.kElements;
-  const int64_t thread = global_thread();
-  if (thread >= map.threads()) return;
-  const int present = map.present(thread);
-  grad_input += map.input(thread);
-  grad += map.output(thread);
-  indices += map.output(thread);
-  Vector<S, R> g;
-  Vector<uint8_t, R> winners;
-  if (present == R) {
-    g = load<Vector<S, R>>(grad);
-    winners = load<Vector<uint8_t, R>>(indices);
-  } else {
-#pragma unroll
-    for (int r = 0; r < R; ++r) {
-      g.at[r] = r < present ? grad[r] : S{0};
-      winners.at[r] = r < present ? indices[r] : uint8_t{0};
-    }
-  }
-#pragma unroll
-  for (int i = 0; i < N; i += V) {
-    Vector<S, V> out;
-#pragma unroll
-    for (int e = 0; e < V; ++e) out.at[e] = winners.at[(i + e) / K] == (i + e) % K ? g.at[(i + e) / K] : S{0};
+  for (int64_t thread = global_thread(); thread < map.threads(); thread += all_threads()) {
+    const int present = map.present(thread);
+    S* const pieces = grad_input + map.input(thread);
+    const int64_t from = map.output(thread);
+    Vector<S, R> g;
+    Vector<uint8_t, R> winners;
     if (present == R) {
-      store(grad_input + i, out);
+      g = load<Vector<S, R>>(grad + from);
+      winners = load<Vector<uint8_t, R>>(indices + from);
     } else {
 #pragma unroll
-      for (int e = 0; e < V; ++e) {
-        if (i + e < present * K) grad_input[i + e] = out.at[e];
+      for (int r = 0; r < R; ++r) {
+        g.at[r] = r < present ? grad[from + r] : S{0};
+        winners.at[r] = r < present ? indices[from + r] : uint8_t{0};
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < N; i += V) {
+      Vector<S, V> out;
+#pragma unroll
+      for (int e = 0; e < V; ++e) out.at[e] = winners.at[(i + e) / K] == (i + e) % K ? g.at[(i + e) / K] : S{0};
+      if (present == R) {
+        store(pieces + i, out);
+      } else {
+#pragma unroll
+        for (int e = 0; e < V; ++e) {
+          if (i + e < present * K) pieces[i + e] = out.at[e];
+        }
       }
     }
   }
@@ -176,47 +177,49 @@ __global__ void __launch_bounds__(kThreads)
 // ------------------------------------------------------------------------------------------ any pieces side by side
 
 template <class S>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     lanes_forward(const Lanes map, const S* input, S* values, uint8_t* indices) {
   using T = opmath_t<S>;
-  const int64_t thread = global_thread();
-  // Lanes of a warp without an output take part in the exchange.
-  const bool present = thread < map.threads();
-  const int64_t output = map.output(thread);
-  const int lane = map.lane(thread);
-  Best<T> best{T(0), 0};
-  if (present) {
-    input += output * map.pieces;
-    best = {widen(input[lane]), lane};
+  // The threads of a warp, 32, stay together: those without an output take part in the exchange.
+  for (int64_t thread = global_thread(); thread - threadIdx.x % 32 < map.threads(); thread += all_threads()) {
+    const bool present = thread < map.threads();
+    const int64_t output = map.output(thread);
+    const int lane = map.lane(thread);
+    Best<T> best{T(0), 0};
+    if (present) {
+      const S* const pieces = input + output * map.pieces;
+      best = {widen(pieces[lane]), lane};
 #pragma unroll 4
-    for (int j = lane + map.lanes(); j < map.pieces; j += map.lanes()) best.next(widen(input[j]), j);
+      for (int j = lane + map.lanes(); j < map.pieces; j += map.lanes()) best.next(widen(pieces[j]), j);
+    }
+    for (int distance = map.lanes() / 2; distance > 0; distance /= 2) {
+      const T value = __shfl_xor_sync(~0u, best.value, distance);
+      best.merge({value, __shfl_xor_sync(~0u, best.piece, distance)});
+    }
+    if (!present || lane != 0) continue;
+    values[output] = narrow<S>(best.value);
+    if (indices) indices[output] = static_cast<uint8_t>(best.piece);
   }
-  for (int distance = map.lanes() / 2; distance > 0; distance /= 2) {
-    const T value = __shfl_xor_sync(~0u, best.value, distance);
-    best.merge({value, __shfl_xor_sync(~0u, best.piece, distance)});
-  }
-  if (!present || lane != 0) return;
-  values[output] = narrow<S>(best.value);
-  if (indices) indices[output] = static_cast<uint8_t>(best.piece);
 }
 
 template <class S>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     lanes_backward(const Lanes map, S* grad_input, const S* grad, const uint8_t* indices) {
-  const int64_t thread = global_thread();
-  if (thread >= map.threads()) return;
-  const int64_t output = map.output(thread);
-  const S g = grad[output];
-  const int winner = indices[output];
-  grad_input += output * map.pieces;
-  for (int j = map.lane(thread); j < map.pieces; j += map.lanes()) grad_input[j] = winner == j ? g : S{0};
+  for (int64_t thread = global_thread(); thread < map.threads(); thread += all_threads()) {
+    const int64_t output = map.output(thread);
+    const S g = grad[output];
+    const int winner = indices[output];
+    S* const pieces = grad_input + output * map.pieces;
+    for (int j = map.lane(thread); j < map.pieces; j += map.lanes()) pieces[j] = winner == j ? g : S{0};
+  }
 }
 
 // ------------------------------------------------------------------------------------------------------- launching
 
-template <class... Params, class... Args>
-void start(void (*kernel)(Params...), int64_t threads, const Args&... args) {
-  launch(kernel, ceil_div<int64_t>(threads, kThreads), kThreads, args...);
+template <auto kKernel, class... Args>
+void start(int64_t threads, const Args&... args) {
+  const int64_t blocks = std::min(ceil_div<int64_t>(threads, kThreads), resident_blocks<kKernel>(kThreads));
+  launch(kKernel, blocks, kThreads, args...);
 }
 
 // A problem with its pointers typed; S is the dtype in the forward pass, else the unsigned integer of its size.
@@ -239,9 +242,9 @@ template <class S, int W, bool kForward>
 void columns(const Typed<S>& p) {
   const Columns<W> map(p.problem.outer, p.problem.pieces, p.problem.inner);
   if constexpr (kForward) {
-    start(columns_forward<S, W>, map.threads, map, p.input, p.values, p.indices);
+    start<columns_forward<S, W>>(map.threads, map, p.input, p.values, p.indices);
   } else {
-    start(columns_backward<S, W>, map.threads, map, p.input, p.values, p.indices);
+    start<columns_backward<S, W>>(map.threads, map, p.input, p.values, p.indices);
   }
 }
 
@@ -252,9 +255,9 @@ bool units(const Typed<S>& p) {
   if (p.problem.pieces != K || !p.aligned(kLanes<S>, Map::kOutputs)) return false;
   const Map map{p.problem.outer};
   if constexpr (kForward) {
-    start(units_forward<S, K>, map.threads(), map, p.input, p.values, p.indices);
+    start<units_forward<S, K>>(map.threads(), map, p.input, p.values, p.indices);
   } else {
-    start(units_backward<S, K>, map.threads(), map, p.input, p.values, p.indices);
+    start<units_backward<S, K>>(map.threads(), map, p.input, p.values, p.indices);
   }
   return true;
 }
@@ -273,9 +276,9 @@ void run(const Maxout& problem) {
                units<S, 5, kForward>(p) || units<S, 6, kForward>(p) || units<S, 8, kForward>(p))) {
     const Lanes map(problem.outer, problem.pieces);
     if constexpr (kForward) {
-      start(lanes_forward<S>, map.threads(), map, p.input, p.values, p.indices);
+      start<lanes_forward<S>>(map.threads(), map, p.input, p.values, p.indices);
     } else {
-      start(lanes_backward<S>, map.threads(), map, p.input, p.values, p.indices);
+      start<lanes_backward<S>>(map.threads(), map, p.input, p.values, p.indices);
     }
   }
 }
@@ -287,7 +290,7 @@ void move(const Maxout& problem) {
   } else {
     const Columns<1> map(problem.outer, problem.pieces, problem.inner);
     const Typed<S> p{problem};
-    start(gather<S>, map.threads, map, p.input, p.values, p.indices);
+    start<gather<S>>(map.threads, map, p.input, p.values, p.indices);
   }
 }
 
