@@ -6,11 +6,23 @@ from typing import Optional
 
 import torch
 from torch import Tensor
-from torch.nn import Module, Parameter, init
+from torch.nn import AlphaDropout, FeatureAlphaDropout, Module, Parameter
 
 from actinium import functional as F
+from actinium.nn import init
 
-__all__ = ["SELU", "Dice", "GELUTanh", "Maxout", "Mish", "Swish"]
+# The dropouts are torch's own, here because a network of SELU needs them as it needs init.lecun_normal_.
+__all__ = [
+    "SELU",
+    "AlphaDropout",
+    "Dice",
+    "FeatureAlphaDropout",
+    "GELUTanh",
+    "Maxout",
+    "Mish",
+    "Swish",
+    "init",
+]
 
 
 class Mish(Module):
@@ -87,7 +99,7 @@ class Swish(Module):
 
     def reset_parameters(self) -> None:
         if self.trainable:
-            init.constant_(self.beta, self.initial_beta)
+            torch.nn.init.constant_(self.beta, self.initial_beta)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.swish(input, self.beta, self.dim, self.inplace)
@@ -112,6 +124,10 @@ class GELUTanh(Module):
 
 class SELU(Module):
     r"""SELU; see :func:`actinium.functional.selu`.
+
+    A network keeps mean 0 and variance 1 from layer to layer if its weights come from
+    :func:`actinium.nn.init.lecun_normal_`, its biases are zero, and its dropout is :class:`AlphaDropout` or
+    :class:`FeatureAlphaDropout`, which drop to what SELU saturates at.
 
     Args:
         inplace: write the result into the input.
@@ -205,7 +221,7 @@ class Dice(Module):
 
     def reset_parameters(self) -> None:
         self.reset_running_stats()
-        init.constant_(self.alpha, self.initial_alpha)
+        torch.nn.init.constant_(self.alpha, self.initial_alpha)
 
     def forward(self, input: Tensor) -> Tensor:
         mean, var, batches = self.running_mean, self.running_var, self.num_batches_tracked
