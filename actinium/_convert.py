@@ -133,6 +133,7 @@ _KNOWN: dict[str, Union[Rule, str]] = {
     **dict.fromkeys(
         (
             "torch.nn.modules.activation.Mish",
+            "actinium.compat.mish_cuda.MishCuda",
             "geffnet.activations.activations.Mish",
             "geffnet.activations.activations_jit.MishJit",
             "geffnet.activations.activations_me.MishMe",

@@ -320,7 +320,7 @@ class Check:
             cmake --build "$0" --target actinium_libraries --parallel "$2"
             rm -rf "$0/site"
             cmake --install "$0" --prefix "$0/site/actinium"
-            cp actinium/*.py actinium/py.typed "$0/site/actinium"
+            cp --parents actinium/{,*/}*.py actinium/py.typed "$0/site"
             cp "$0/build_info.py" "$0/site/actinium/_build_info.py"
             PYTHONPATH="$0/site${PYTHONPATH:+:$PYTHONPATH}" "$3" -c "$4"
         """

@@ -11,8 +11,8 @@ __all__ = ["lecun_normal_"]
 def lecun_normal_(tensor: Tensor, generator: Optional[torch.Generator] = None) -> Tensor:
     r"""Fills the weight of a layer before SELU with values from :math:`\mathcal{N}(0, 1 / \text{fan\_in})`.
 
-    Sums over ``fan_in`` inputs of mean 0 and variance 1 have mean 0 and variance 1 again, and SELU keeps them so. Biases
-    are to be zero, and dropout is to be :class:`torch.nn.AlphaDropout`. The distribution is not truncated.
+    Sums over ``fan_in`` inputs of mean 0 and variance 1 have mean 0 and variance 1 again, and SELU keeps them so.
+    Biases are to be zero, and dropout is to be :class:`actinium.nn.AlphaDropout`. The distribution is not truncated.
 
     Args:
         tensor: the weight, of shape ``(out, in, *)`` as ``nn.Linear`` and ``nn.Conv2d`` have it; ``fan_in`` is the
@@ -25,8 +25,8 @@ def lecun_normal_(tensor: Tensor, generator: Optional[torch.Generator] = None) -
     Raises:
         ValueError: ``tensor`` has fewer than 2 dims.
 
-    From LeCun et al., "Efficient BackProp", 1998, section 4.6, and Klambauer et al., "Self-Normalizing Neural Networks",
-    2017, arXiv:1706.02515, section "Initialization".
+    From LeCun et al., "Efficient BackProp", 1998, section 4.6, and Klambauer et al., "Self-Normalizing Neural
+    Networks", 2017, arXiv:1706.02515, section "Initialization".
 
     Example::
 
