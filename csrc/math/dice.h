@@ -10,7 +10,7 @@
 // tests/cpp/math enforces, for every value, 4 units in the last place of the sum of the magnitudes of its terms, where
 // the rounding of z counts |z| times in the gate. An infinite x gives the limit.
 #include "csrc/math/coarse.h"
-#include "csrc/math/sigmoid.h"
+#include "csrc/math/gate.h"
 
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {

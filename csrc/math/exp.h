@@ -10,7 +10,7 @@
 // Worst case where the result is a normal number; tests/cpp/math enforces 1.1 and 2 ULP:
 //   exp    value()                        float, every one 1.036 ULP at 0x1.2e36ap+5;  double 1.014 ULP
 //   expm1  fma(scale, p, scale - 1)       float, every one 1.522 ULP at 0x1.907d84p-2; double 1.954 ULP
-// A subnormal exp comes from a lift, and is then rounded once more. sigmoid.h divides by 1 + exp; what that adds is in
+// A subnormal exp comes from a lift, and is then rounded once more. gate.h divides by 1 + exp; what that adds is in
 // the worst cases of the activations.
 #include "csrc/math/prim.h"
 

@@ -16,7 +16,7 @@
 
 #include "csrc/math/coarse.h"
 #include "csrc/math/parameter.h"
-#include "csrc/math/sigmoid.h"
+#include "csrc/math/gate.h"
 
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {
@@ -120,7 +120,7 @@ struct GeluTanh {
   }
 };
 
-// With v = x (A + B x^2), e = exp(v): x e / (1 + e), and the derivatives as in sigmoid.h.
+// With v = x (A + B x^2), e = exp(v): x e / (1 + e), and the derivatives as in gate.h.
 template <bool kWide>
 struct GeluTanh<Coarse<kWide>> {
   using T = Coarse<kWide>;

@@ -3,7 +3,7 @@
 //
 // f(x) = x / (1 + E), E = exp(-beta x). Numerator and denominator are not touched by the size of E: the denominator is
 // carried times 2^-64 and the quotient multiplied by 2^-64 at the end, which cannot overflow and rounds a subnormal
-// once. E comes from the exact product of beta and x. The derivatives are functions of |beta x|; see sigmoid.h.
+// once. E comes from the exact product of beta and x. The derivatives are functions of |beta x|; see gate.h.
 //
 // Worst case in float32 with beta = 1, over every x in +-[2^-30, 2^9]; tests/cpp/math enforces, for several beta, 2 ULP
 // for f, and for f' and f'' 4 ULP or, where |beta x| <= 8, 2^-23 (f'': times |beta|):
@@ -20,7 +20,7 @@
 
 #include "csrc/math/coarse.h"
 #include "csrc/math/parameter.h"
-#include "csrc/math/sigmoid.h"
+#include "csrc/math/gate.h"
 
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {
@@ -135,7 +135,7 @@ struct SwishFormula {
   T curve_, curve_back_;
 };
 
-// With e = exp(beta x): x e / (1 + e), and the derivatives as in sigmoid.h.
+// With e = exp(beta x): x e / (1 + e), and the derivatives as in gate.h.
 template <bool kWide, bool kUnit>
 struct SwishFormula<Coarse<kWide>, kUnit> {
   using T = Coarse<kWide>;
