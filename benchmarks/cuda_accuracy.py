@@ -134,11 +134,13 @@ def _shares(got: Tensor, want: tuple[Tensor, Tensor], x: Tensor, at: int, functi
     overflow = got.isinf() & (got == high.to(got.dtype))  # where rounding puts it
     ulps = torch.where(overflow, 0.0, (error / unit).nan_to_num(nan=math.inf))
     share = ulps / (0.501 if got.itemsize == 2 else 4 if at or got.itemsize == 8 else 2)
-    if at and got.itemsize > 2:
-        least = (2**-23 if got.dtype == torch.float32 else 2**-52) * (abs(function.beta) if at == 2 else 1)
-        share = torch.where(
-            (function.beta * x).abs() <= 8, share.minimum((error / least).nan_to_num(nan=math.inf)), share
-        )
+    if at:
+        # Derivatives within |beta x| <= 8 may be off by a unit in the last place of 1, in the type that they are
+        # computed in (f'': of beta); 16 bits are then rounded.
+        least = (2**-52 if got.dtype == torch.float64 else 2**-23) * (abs(function.beta) if at == 2 else 1)
+        rounding = ((high.to(got.dtype).double() - high) - low).abs() if got.itemsize == 2 else 0
+        absolute = (error / (rounding + least)).nan_to_num(nan=math.inf)
+        share = torch.where((function.beta * x).abs() <= 8, share.minimum(absolute), share)
     return ulps, share
 
 

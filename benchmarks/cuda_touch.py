@@ -13,6 +13,7 @@ from cuda_ops import FUNCTIONS, ours
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 LENGTHS = (1, 7, 1025)
+MANY = 2**22 + 5  # more than one vector for each thread that a device runs at once: the kernels' loops over tiles
 
 
 def operands(dtype: torch.dtype, device: str) -> list[Tensor]:
@@ -28,6 +29,16 @@ def pointwise(x: Tensor) -> None:
         function.forward(x, torch.empty_like(x))
         function.backward(x, x, torch.empty_like(x))
         function.double_backward(x, x, x)
+
+
+def tiles(dtype: torch.dtype, device: str) -> None:
+    """Aligned, and x elsewhere than the rest, up to the last element of its memory."""
+    g = torch.zeros(MANY, dtype=dtype, device=device)
+    for x in (g, torch.zeros(MANY + 1, dtype=dtype, device=device)[1:]):
+        function = FUNCTIONS["mish"]
+        function.forward(x, torch.empty_like(g))
+        function.backward(g, x, torch.empty_like(g))
+        function.double_backward(g, g, x)
 
 
 def channels(dtype: torch.dtype, device: str) -> None:
@@ -60,6 +71,7 @@ def main() -> None:
         for dtype in DTYPES:
             for x in operands(dtype, device):
                 pointwise(x)
+            tiles(dtype, device)
             channels(dtype, device)
         if device != "cpu":
             torch.cuda.synchronize()

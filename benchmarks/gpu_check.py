@@ -37,6 +37,7 @@ BUILD_SHARE, CHECKS_SHARE, BENCH_SHARE = 0.6, 0.55, 0.85
 CLOSING = 5  # seconds for what comes after the last stage
 GRACE = 10  # seconds that a process has to write down what it knows, when it is told to stop
 TOLD = 20  # failures that are named
+ROOMY = 40  # GiB of a device that more than 2^31 elements are tried on
 COMPILERS = 4  # processes that fill torch.compile's caches while the tests run
 
 # That the package which was built works on the device.
@@ -345,7 +346,8 @@ class Check:
         pytest += ["--device", self.device, "-q"]
         common = ["-p", "no:cacheprovider", "--continue-on-collection-errors"]
         jobs = {"tests": self.start("tests", [*pytest, *workers, *common, f"--junitxml={self.xml('tests')}"])}
-        if not self.rehearsal:
+        # Beside the other stages it needs ten GiB.
+        if not self.rehearsal and self.run["machine"]["memory_gib"] >= ROOMY:
             huge = [*pytest, *common, "-m", "huge", f"--junitxml={self.xml('huge')}"]
             jobs["huge"] = self.start("tests", huge)
         return jobs

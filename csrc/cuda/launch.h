@@ -13,15 +13,6 @@
 namespace actinium::cuda {
 namespace {
 
-// What the whole device can run at once, were nothing but threads to limit it.
-inline int64_t device_threads() {
-  int device, processors, threads;
-  C10_CUDA_CHECK(cudaGetDevice(&device));
-  C10_CUDA_CHECK(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device));
-  C10_CUDA_CHECK(cudaDeviceGetAttribute(&threads, cudaDevAttrMaxThreadsPerMultiProcessor, device));
-  return static_cast<int64_t>(processors) * threads;
-}
-
 // Blocks of a kernel that the current device runs at once.
 template <auto kKernel>
 int64_t resident_blocks(int threads) {

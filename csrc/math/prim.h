@@ -82,8 +82,8 @@ struct ScalarPrim {
 #endif
   }
 
-  // a / b, where b and 1 / b are normal numbers, and what rounding takes from the quotient does not matter below
-  // Format's smallest normal number: formulas see to that.
+  // a / b, where b and 1 / b are normal numbers, and a is 0 or large enough that a rounding of it is one (float: 2^-102;
+  // double: 2^-969), or else its last digit does not matter: formulas see to that.
   static ACTINIUM_HD R div(R a, R b) {
 #if defined(__CUDA_ARCH__)
     return div_from(a, b, approximate_reciprocal(b));
@@ -91,8 +91,9 @@ struct ScalarPrim {
     return a / b;
 #endif
   }
-  // From an approximation y of 1 / b (float: 1 unit in the last place; double: 2^-20). The bits are those of a / b; it
-  // is what nvcc makes of a / b, without its test for other operands and the call that it keeps for them.
+  // From an approximation y of 1 / b (float: 1 unit in the last place; double: 2^-19). The bits are those of a / b; it
+  // is what nvcc makes of a / b, without its test for other operands and the call that it keeps for them. The rest is
+  // taken with its sign changed, b q - a, which keeps the sign of a zero.
   static ACTINIUM_HD R div_from(R a, R b, R y) {
     R e = fused(-b, y, R(1));
     if constexpr (sizeof(R) == 8) {
@@ -101,8 +102,8 @@ struct ScalarPrim {
     }
     y = fused(y, e, y);
     R q = a * y;
-    if constexpr (sizeof(R) == 4) q = fused(fused(-b, q, a), y, q);
-    return fused(fused(-b, q, a), y, q);
+    if constexpr (sizeof(R) == 4) q = fused(fused(b, q, -a), -y, q);
+    return fused(fused(b, q, -a), -y, q);
   }
 
   // The smaller and the larger; b if either is not a number.
@@ -162,6 +163,9 @@ struct ScalarPrim {
       asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
     } else {
       asm("rcp.approx.ftz.f64 %0, %1;" : "=d"(r) : "d"(a));
+      // The instruction gives the upper half. From exactly 1/2 the refinement would miss 1 / (2 - 2^-52), so it starts
+      // beside it, as nvcc's own does.
+      r = __hiloint2double(__double2hiint(r), 1);
     }
     return r;
   }

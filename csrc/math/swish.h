@@ -15,7 +15,7 @@
 // Any beta will do. Negative: f(x; -beta) = -f(-x; beta). 0: x/2, but f(-inf) = -0, as for every beta above it.
 // Infinite: the largest beta, ReLU but for subnormal x. Below 2^-30 a denominator times 2^-64 would overflow the
 // quotient, and is carried as it is: results below 2^-127 |x| (CUDA: 2^-126 |x|) become 0. Below 2^-120 the derivatives
-// take an infinite x for the largest number.
+// take an infinite x for the largest number. On CUDA, beyond 2^97 the last bit of f may be another than the CPU's.
 #include <array>
 
 #include "csrc/math/coarse.h"

@@ -146,6 +146,29 @@ def test_every_offset_and_length(function, dtype, direction):
         assert torch.equal(written, expected), n
 
 
+@pytest.mark.parametrize("offset", (1, 3))
+def test_tiles_at_an_offset(function, dtype, offset):
+    """More vectors than threads that run at once, which take whole tiles of them in turns: every operand elsewhere than
+    the result, and all of them alike."""
+    numbers = function.arguments(None)
+    backward = getattr(ops, function.base + "_backward")
+    x, g = (function.sample((2**22 + 5,), dtype, seed) for seed in range(2))
+    wanted = function(x), backward(g, x, *numbers)
+    elsewhere, other = placed(x, offset), placed(g, 4 - offset)
+    exact((function(elsewhere), backward(other, elsewhere, *numbers)), wanted)
+    memory = torch.full((offset + len(x) + 64,), 7.0, dtype=dtype)
+    for inputs, result in (
+        ((x, g), memory[offset:][: len(x)]),
+        ((elsewhere, placed(g, offset)), placed(torch.empty_like(x), offset)),
+    ):
+        function.out(inputs[0], out=result)
+        exact((result,), wanted[:1])
+        backward.grad_input(inputs[1], inputs[0], *numbers, grad_input=result)
+        exact((result,), wanted[1:])
+    assert (memory[:offset] == 7).all() and (memory[offset + len(x) :] == 7).all()
+    exact((function.inplace(elsewhere),), wanted[:1])
+
+
 def test_every_operand_at_an_offset_of_its_own(row, dtype):
     for shape in row.shapes(37):
         x, a = row.sample(shape, dtype), row.sample(shape, dtype, 2)
@@ -180,7 +203,7 @@ def test_a_stream_of_its_own(row):
     with torch.cuda.stream(side):
         results(row, inputs, g)  # so that there is memory for it
         side.synchronize()
-        torch.cuda._sleep(200_000_000)  # cycles: a tenth of a second
+        torch.cuda._sleep(1_000_000_000)  # cycles: half a second
         for t, value in zip((*late, late_g), (*inputs, g), strict=True):
             t.copy_(value)
         got = results(row, late, late_g)

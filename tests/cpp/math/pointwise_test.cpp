@@ -93,26 +93,48 @@ TEST(Exp, IsWithinItsBound) {
   expect_exp_within_its_bound<double, __float128>(inputs);
 }
 
+// An approximation of 1 / b as the device has it; of a double, the upper half and 1.
+float approximation(float b, float error) { return (1 / b) * (1 + error * 0x1p-23f); }
+double approximation(double b, double error) {
+  const double y = (1 / b) * (1 + error * 0x1p-20);
+  uint64_t bits;
+  std::memcpy(&bits, &y, 8);
+  bits = (bits & ~uint64_t{0xffffffff}) | 1;
+  double cut;
+  std::memcpy(&cut, &bits, 8);
+  return cut;
+}
+
 // CUDA's division: from an approximation as bad as the instruction's may be, to the bits of a / b.
 template <class Real>
-void expect_division(Real approximation_error) {
+void expect_division() {
+  const auto expect = [](Real a, Real b, Real error) {
+    const Real got = math::Prim<Real>::div_from(a, b, approximation(b, error)), want = a / b;
+    ASSERT_TRUE(got == want && std::signbit(got) == std::signbit(want))
+        << std::hexfloat << a << " / " << b << ": " << got << " from " << approximation(b, error);
+  };
   std::mt19937_64 random(5);
   std::uniform_real_distribution<Real> mantissa(1, 2), off(-1, 1);
   for (int k = 0; k < 2000000; ++k) {
     // Every third quotient with the divisors that are the hardest: nearly 2.
     Real b = mantissa(random);
     if (k % 3 == 0) b = 2 - static_cast<Real>(random() % 64 + 1) * std::numeric_limits<Real>::epsilon();
-    const Real a = std::ldexp(mantissa(random), static_cast<int>(random() % 40) - 20);
-    for (const Real error : {Real(-1), Real(1), off(random)}) {
-      const Real y = (1 / b) * (1 + error * approximation_error);
-      ASSERT_EQ(math::Prim<Real>::div_from(a, b, y), a / b) << std::hexfloat << a << " / " << b << " from " << y;
+    const Real a = k % 1000 == 0 ? 0 : std::ldexp(mantissa(random), static_cast<int>(random() % 40) - 20);
+    for (const Real error : {Real(-1), Real(0), Real(1), off(random)}) {
+      expect(k % 2 == 0 ? a : -a, b, error);
+      expect(1, b, error);
+      if (::testing::Test::HasFatalFailure()) return;
     }
+  }
+  // What the upper half of the approximation comes to is exactly 1/2.
+  for (Real b = 2; b > 2 - 1000 * std::numeric_limits<Real>::epsilon(); b = std::nextafter(b, Real(0))) {
+    for (const Real a : {Real(1), Real(-1), Real(1.5), Real(3), Real(0), Real(-0.0)}) expect(a, b, 0);
   }
 }
 
 TEST(Division, HasTheBitsOfTheQuotient) {
-  expect_division<float>(0x1p-23f);
-  expect_division<double>(0x1p-20);
+  expect_division<float>();
+  expect_division<double>();
 }
 
 TEST(Pointwise, Float32IsWithinItsBound) {

@@ -5,8 +5,6 @@
 namespace actinium::cuda {
 namespace {
 
-inline int64_t device_threads() { return emulator::device_threads; }
-
 template <auto kKernel>
 int64_t resident_blocks(int threads) {
   return std::max<int64_t>(emulator::device_threads / threads, 1);
