@@ -13,6 +13,9 @@
 #if defined(CPU_CAPABILITY)
 // CPU_CAPABILITY is DEFAULT, AVX2 or AVX512: the name that ATen's vectorization headers use for their own.
 #define ACTINIUM_TARGET CPU_CAPABILITY
+#elif defined(ACTINIUM_DEVICE_DIVISION)
+// Tests: host code that divides as the device does.
+#define ACTINIUM_TARGET device_target
 #else
 #define ACTINIUM_TARGET host_target
 #endif

@@ -93,11 +93,14 @@ TEST(Exp, IsWithinItsBound) {
   expect_exp_within_its_bound<double, __float128>(inputs);
 }
 
-// An approximation of 1 / b as the device has it; of a double, the upper half and 1.
-float approximation(float b, float error) { return (1 / b) * (1 + error * 0x1p-23f); }
+// An approximation of 1 / b as the device has it; see Prim::approximate_reciprocal. Of a double, the upper half and 1.
+float approximation(float b, float error) {
+  return (1 / b) * ((bits_of(b) & 0x7fff00) == 0x7fff00 ? 1 : 1 + error * 0x1p-23f);
+}
 double approximation(double b, double error) {
-  const double y = (1 / b) * (1 + error * 0x1p-20);
   uint64_t bits;
+  std::memcpy(&bits, &b, 8);
+  const double y = (1 / b) * ((bits >> 32 & 0xfffff) == 0xfffff ? 1 : 1 + error * 0x1p-20);
   std::memcpy(&bits, &y, 8);
   bits = (bits & ~uint64_t{0xffffffff}) | 1;
   double cut;

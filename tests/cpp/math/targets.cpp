@@ -119,6 +119,8 @@ void channel(int formula, const Real* params, double eps, const Real* const* in,
 #define ACTINIUM_NAME(a) ACTINIUM_STRING(a)
 #if defined(CPU_CAPABILITY)
 #define ACTINIUM_TEST_TARGET CPU_CAPABILITY
+#elif defined(ACTINIUM_DEVICE_DIVISION)
+#define ACTINIUM_TEST_TARGET device
 #else
 #define ACTINIUM_TEST_TARGET host
 #endif

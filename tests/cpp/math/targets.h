@@ -1,6 +1,7 @@
 #pragma once
 // The formulas as each instruction set computes them, behind plain functions, so that a test compiled for any machine
-// can compare them. targets.cpp is compiled once per capability, and once for none (`host`).
+// can compare them. targets.cpp is compiled once per capability, once for none (`host`), and
+// once with CUDA's division (`device`).
 #include <cstdint>
 #include <vector>
 
@@ -20,14 +21,14 @@ struct Target {
                       double* const* sums, int64_t n);
 };
 
-extern const Target kTarget_host, kTarget_DEFAULT;
+extern const Target kTarget_host, kTarget_device, kTarget_DEFAULT;
 #if defined(__x86_64__)
 extern const Target kTarget_AVX2, kTarget_AVX512;
 #endif
 
 // Those that this machine can run.
 inline std::vector<const Target*> targets() {
-  std::vector<const Target*> all{&kTarget_host, &kTarget_DEFAULT};
+  std::vector<const Target*> all{&kTarget_host, &kTarget_device, &kTarget_DEFAULT};
 #if defined(__x86_64__)
   if (has_avx2()) all.push_back(&kTarget_AVX2);
   if (has_avx512()) all.push_back(&kTarget_AVX512);
