@@ -76,6 +76,7 @@ from rich.progress import (  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 import machine  # noqa: E402
+from markdown_table import markdown  # noqa: E402
 
 # ------------------------------------------------------------------------------------------------------------ chunks
 
@@ -405,11 +406,6 @@ def decimal(text: str) -> str:
     return f"{float.fromhex(text):.6g}"
 
 
-def markdown(header: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
-    header = list(header)
-    return "\n".join(f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *lines)) + "\n"
-
-
 OURS = ("", "", "instruction set", "ULP", "share of bound", "at x", "x", "got", "wanted")
 BUILTIN = ("builtin: ULP", "at x", "got", "wanted", "inputs beyond the bound")
 
@@ -523,18 +519,18 @@ def report(figures: dict[Key, Figures], plot: str, command: str, complete: bool)
             f"![Worst error in each binade of x, float32]({plot})\n",
             "## float32, the tails\n",
             TAILS.format(capability=capability),
-            markdown(header, lines),
+            "\n".join(markdown(header, lines)),
         ]
     for dtype, of in whole.items():
         text += [
             f"## {dtype}\n",
             f"{counts(of)} inputs of each activation.\n",
-            markdown(OURS + BUILTIN, map(line, of)),
+            "\n".join(markdown(OURS + BUILTIN, map(line, of))),
         ]
     if sampled:
         text += ["## Samples\n", SAMPLES]
     for dtype, of in sampled.items():
-        text += [f"{dtype}, {counts(of)} inputs:\n", markdown(OURS + BUILTIN, map(line, of))]
+        text += [f"{dtype}, {counts(of)} inputs:\n", "\n".join(markdown(OURS + BUILTIN, map(line, of)))]
     return "\n".join(text)
 
 

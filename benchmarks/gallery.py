@@ -21,6 +21,7 @@ from torch import Tensor
 
 import actinium
 from actinium.functional import dice, gelu_tanh, maxout, mish, selu, swish
+from markdown_table import markdown
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = "docs/gallery.md"
@@ -436,7 +437,7 @@ def accuracy(entry: Entry) -> list[str]:
         return ["Accuracy: the result is one of the inputs, and nothing is rounded.", ""]
     # The instruction sets are in the order of their age: the last row of a function is that of the best one.
     found = [(name, which, row(ACCURACY, "float32", name, which)) for name in entry.accuracy for which in ("f", "f'")]
-    return table(
+    return markdown(
         ("accuracy, float32", "", "ULP", "at x", "builtin: ULP", "builtin beyond the bound"),
         [
             (name, which, *(cells[c] for c in ("ULP", "at x", "builtin: ULP", "inputs beyond the bound")))
@@ -451,7 +452,7 @@ def speed(entry: Entry) -> list[str]:
             return found[1]
         raise LookupError(f"{PERFORMANCE} does not say what the builtin of {name} is")
 
-    return table(
+    return markdown(
         ("speed, float32", "forward", "backward", "builtin"),
         [
             (
@@ -486,10 +487,6 @@ Speed: {performance}.
 """
 
 
-def table(header: tuple[str, ...], body: list[tuple[str, ...]]) -> list[str]:
-    return ["| " + " | ".join(cells) + " |" for cells in (header, ("---",) * len(header), *body)] + [""]
-
-
 def definitions(entry: Entry) -> dict[str, str]:
     """The left and right sides of the lines of the formula."""
     return dict(line.strip().split(" = ", 1) for line in entry.formula.strip().splitlines())
@@ -520,7 +517,7 @@ def default(argument: torch._C.Argument) -> str:
 
 def parameters(entry: Entry) -> list[str]:
     said = meanings(entry)
-    return table(
+    return markdown(
         ("parameter", "type", "default", ""),
         [(f"`{a.name}`", str(a.type), default(a), said[a.name]) for a in entry.schema.arguments],
     )

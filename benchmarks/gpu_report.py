@@ -1,10 +1,10 @@
 """What a GPU check has found, in Markdown, and which bars are missed."""
 
 from collections import Counter
-from collections.abc import Iterable
 
 import cuda_rows
 from cuda_rows import AGAINST, GROUPS, Row
+from markdown_table import markdown
 
 REHEARSAL = "not in a rehearsal"
 
@@ -40,13 +40,6 @@ def failures(run: dict) -> list[str]:
 # ----------------------------------------------------------------------------------------------------------------- text
 
 
-def _table(header: Iterable[str], lines: Iterable[Iterable[str]], left: int = 1) -> list[str]:
-    header = list(header)
-    rule = ["---"] * left + ["--:"] * (len(header) - left)
-    cells = ([cell.replace("|", "\\|") for cell in line] for line in (header, rule, *lines))
-    return [f"| {' | '.join(line)} |" for line in cells] + [""]
-
-
 def _ratio(value: float) -> str:
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
 
@@ -79,7 +72,7 @@ def _stages(run: dict) -> list[str]:
         (name, stage["status"], f"{stage['seconds']:.0f}", stage["notes"][0] if stage["notes"] else "")
         for name, stage in run["stages"].items()
     ]
-    text = _table(("stage", "result", "seconds", ""), lines, left=4)
+    text = markdown(("stage", "result", "seconds", ""), lines, left=4)
     for name, stage in run["stages"].items():
         if len(stage["notes"]) > 1:
             text += [f"{name}:", "", *(f"- {note}" for note in stage["notes"][1:]), ""]
@@ -122,7 +115,7 @@ def _accuracy(run: dict) -> list[str]:
         "The worst error of each, counted as in docs/accuracy.md: bounds of 2 ULP for f, 4 for f' and f'' or 2^-23 "
         "absolute where abs(x) <= 8, 0.501 for the 16-bit types, 4 for float64.",
         "",
-        *_table(header, lines, left=2),
+        *markdown(header, lines, left=2),
     ]
 
 
@@ -161,7 +154,7 @@ def _bench(run: dict) -> list[str]:
             if lines:
                 title = title.format(**{name: cuda_rows.count(size) for name, size in sizes.items()})
                 header = ("", "µs", "±", "GB/s", "of copy", "of aligned", "builtin", "compile", "Triton")
-                text += [f"### {title}, {dtype}", "", *_table(header, lines)]
+                text += [f"### {title}, {dtype}", "", *markdown(header, lines, left=1)]
     return text
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 import machine
 import rows
+from markdown_table import markdown
 from rows import Bar, Row
 
 MARKED = 3  # of the fastest and of the slowest rows
@@ -203,11 +204,6 @@ def show(run: dict, console: Console) -> None:
 # ------------------------------------------------------------------------------------------------------------- document
 
 
-def _lines(header: list[str], body: Iterable[list[str]]) -> list[str]:
-    rule = ["---"] + ["--:"] * (len(header) - 1)
-    return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *body)] + [""]
-
-
 def _bars(run: dict) -> list[str]:
     body = []
     for bar, result in judged(run):
@@ -223,7 +219,7 @@ def _bars(run: dict) -> list[str]:
         "builtin's (ratio 0.87); at 16M elements no op may be slower than torch's copy of the same bytes (1.00, from "
         f"{rows.NOISE} on it counts as noise). Dice and Maxout at 512K elements are 2048 x 256.",
         "",
-        *_lines(["row", "against", "at least", "measured", "met"], body),
+        *markdown(["row", "against", "at least", "measured", "met"], body, left=1),
     ]
 
 
@@ -239,7 +235,7 @@ def _slower(found: list[Result]) -> list[str]:
     if slow:
         body = [[str(r.row), quartiles(r.ratio["builtin"]), nanoseconds(r.per_element())] for r in slow]
         lines += [*WHY_SLOWER.splitlines(), ""]
-        lines += _lines(["row", "builtin / ours", "ours, ns/element"], body)
+        lines += markdown(["row", "builtin / ours", "ours, ns/element"], body, left=1)
     return lines
 
 
@@ -274,7 +270,9 @@ def _grid(found: list[Result], native: str) -> list[str]:
         if body:
             lines += [f"### {direction}", "", what, ""]
             header = ["", *sizes]
-            lines += _lines([header[i] for i in (0, *filled)], [[line[i] for i in (0, *filled)] for line in body])
+            lines += markdown(
+                [header[i] for i in (0, *filled)], [[line[i] for i in (0, *filled)] for line in body], left=1
+            )
     return lines
 
 
@@ -292,7 +290,7 @@ def _costs(found: list[Result], native: str) -> list[str]:
         "",
         "Nanoseconds per element of the input, medians. The spread is that of ours.",
         "",
-        *_lines(header, body),
+        *markdown(header, body, left=1),
     ]
 
 
@@ -357,7 +355,7 @@ def _limits(run: dict) -> list[str]:
         [f"{loop['formula']} {loop['pass']}, {loop['capability']}", *(f"{loop[kind]:.3g}" for kind in kinds)]
         for loop in run.get("instructions", [])
     ]
-    return [*LIMITS.splitlines(), "", *_lines(["loop", *kinds], body)] if body else []
+    return [*LIMITS.splitlines(), "", *markdown(["loop", *kinds], body, left=1)] if body else []
 
 
 def document(run: dict, plot: str) -> str:

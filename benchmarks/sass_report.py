@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import sass
+from markdown_table import markdown
 from sass import Kernel, Row
 
 COMPILED = "build/sass/CMakeFiles/actinium_cuda.dir/csrc/cuda/*.cu.o"
@@ -195,11 +196,6 @@ GROUPS = {
 }
 
 
-def table(header: list[str], body: Iterable[list[str]]) -> list[str]:
-    rule = ["---", "---"] + ["--:"] * (len(header) - 2)
-    return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *body)] + [""]
-
-
 def number(value: float) -> str:
     return f"{value:.0f}" if value.is_integer() or value >= 99.95 else f"{value:.1f}"
 
@@ -233,8 +229,10 @@ def expectations(rows: dict[Row, dict[str, Kernel]]) -> list[str]:
             ]
         )
     devices = [d.name for d in DEVICES if any(d.architecture in kernels for kernels in rows.values())]
-    return table(
-        ["", "dtype", "registers", "occupancy", "in flight", "bytes", "instructions", "busiest", *devices, "bar"], body
+    return markdown(
+        ["", "dtype", "registers", "occupancy", "in flight", "bytes", "instructions", "busiest", *devices, "bar"],
+        body,
+        left=2,
     )
 
 
@@ -243,7 +241,7 @@ def instructions(rows: dict[Row, dict[str, Kernel]]) -> list[str]:
     for row, kernels in rows.items():
         counts = per_element(kernels[JUDGED.architecture])
         body.append([row.name, row.dtype, *(number(counts[part.name]) if counts[part.name] else "" for part in PARTS)])
-    return table(["", "dtype", *(part.name for part in PARTS)], body)
+    return markdown(["", "dtype", *(part.name for part in PARTS)], body, left=2)
 
 
 def numbers() -> list[str]:
@@ -259,12 +257,12 @@ def numbers() -> list[str]:
         "Multiprocessors and bandwidth as in NVIDIA's data sheets (A100 80GB SXM, H100 SXM, H200 SXM, HGX B200), the "
         f"highest clock, and {COPY:.0%} of the bandwidth for a copy. In flight: what CUB takes for a multiprocessor.",
         "",
-        *table(["", "", "multiprocessors", "GHz", "TB/s", "a copy, TB/s", "in flight, KiB"], devices),
+        *markdown(["", "", "multiprocessors", "GHz", "TB/s", "a copy, TB/s", "in flight, KiB"], devices, left=2),
         "For how many threads a part of a multiprocessor takes an instruction in a cycle, from the CUDA C++ Best "
         "Practices Guide 13 (Throughput of Native Arithmetic Instructions) and Nsight Compute's documentation "
         "(Pipelines); where these leave a choice, the slower one.",
         "",
-        *table(["", "executes", *ARCHITECTURES], parts),
+        *markdown(["", "executes", *ARCHITECTURES], parts, left=2),
     ]
 
 
@@ -300,7 +298,7 @@ def document(kernels: list[Kernel], command: str) -> str:
         READING,
     ]
     if faults := wrong(kernels):
-        lines += ["## Wrong", "", *table(["kernel", ""], [[f"`{kernel}`", what] for kernel, what in faults])]
+        lines += ["## Wrong", "", *markdown(["kernel", ""], [[f"`{kernel}`", what] for kernel, what in faults], left=2)]
     for group, what in GROUPS.items():
         lines += [f"## {group}", "", what, "", *expectations(groups[group])]
     lines += ["## Instructions for an element", "", f"Of {JUDGED.architecture}, by the parts that they occupy.", ""]
