@@ -13,7 +13,6 @@
 namespace actinium::cuda {
 namespace {
 
-// In __launch_bounds__ with one block as all that has to run at once: to have more, the compiler would spill.
 constexpr int kThreads = kChannelThreads;
 constexpr int at_least_one(int n) { return n > 0 ? n : 1; }
 
@@ -135,8 +134,12 @@ template <int kBytes>
 constexpr int kSteps = kBytes >= 64   ? 1
                        : kBytes >= 32 ? 2
                                       : 4;
+// Blocks that a multiprocessor must have the registers for. Left to itself, the compiler would spill to have more; the
+// other kernels of this file say 1.
 template <class F, class S>
-constexpr int kMinBlocks = F::kInputs == 1 ? 3 : F::kInputs > 2 && sizeof(S) == 8 ? 1 : 2;
+constexpr int kMinBlocks = F::kInputs == 1                    ? 3
+                           : F::kInputs > 2 && sizeof(S) == 8 ? 1
+                                                              : 2;
 // Terms that are added up in float before they go into a sum in double.
 constexpr int kBatch = 32;
 

@@ -106,6 +106,32 @@ struct ScalarPrim {
     return fused(fused(b, q, -a), -y, q);
   }
 
+  // What div_from starts from: the device's instruction, or on the host, for tests, an approximation that is off by
+  // `error` times as much as the instruction's may be.
+  static ACTINIUM_HD R approximate_reciprocal(R a, [[maybe_unused]] R error = -1) {
+#if defined(__CUDA_ARCH__)
+    R r;
+    if constexpr (sizeof(R) == 4) {
+      asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
+    } else {
+      asm("rcp.approx.ftz.f64 %0, %1;" : "=d"(r) : "d"(a));
+      // The instruction gives the upper half. From exactly 1/2 the refinement would miss 1 / (2 - 2^-52), so it starts
+      // beside it, as nvcc's own does.
+      r = __hiloint2double(__double2hiint(r), 1);
+    }
+    return r;
+#else
+    // Just below a power of two the steps of div_from would miss the quotient from an approximation that is too low;
+    // nvcc's are the same, and exact, so that there it is not.
+    if constexpr (sizeof(R) == 4) {
+      return (bits(a) & 0x7fff00) == 0x7fff00 ? 1 / a : (1 / a) * (1 + error * 0x1p-23f);
+    } else {
+      const R y = (bits(a) >> 32 & 0xfffff) == 0xfffff ? 1 / a : (1 / a) * (1 + error * 0x1p-20);
+      return value((bits(y) & ~Bits{0xffffffff}) | 1);
+    }
+#endif
+  }
+
   // The smaller and the larger; b if either is not a number.
   static ACTINIUM_HD R min(R a, R b) { return a < b ? a : b; }
   static ACTINIUM_HD R max(R a, R b) { return a > b ? a : b; }
@@ -156,31 +182,6 @@ struct ScalarPrim {
 #endif
     }
   }
-#if defined(__CUDA_ARCH__) || defined(ACTINIUM_DEVICE_DIVISION)
-  static ACTINIUM_HD R approximate_reciprocal(R a) {
-#if defined(__CUDA_ARCH__)
-    R r;
-    if constexpr (sizeof(R) == 4) {
-      asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
-    } else {
-      asm("rcp.approx.ftz.f64 %0, %1;" : "=d"(r) : "d"(a));
-      // The instruction gives the upper half. From exactly 1/2 the refinement would miss 1 / (2 - 2^-52), so it starts
-      // beside it, as nvcc's own does.
-      r = __hiloint2double(__double2hiint(r), 1);
-    }
-    return r;
-#else
-    // In tests, as bad as the instruction may be. Just below a power of two the steps of div_from would miss the
-    // quotient from an approximation that is too low; nvcc's are the same, and exact, so that there it is not.
-    if constexpr (sizeof(R) == 4) {
-      return (bits(a) & 0x7fff00) == 0x7fff00 ? 1 / a : (1 / a) * (1 - 0x1p-23f);
-    } else {
-      const R y = (bits(a) >> 32 & 0xfffff) == 0xfffff ? 1 / a : (1 / a) * (1 - 0x1p-20);
-      return value((bits(y) & ~Bits{0xffffffff}) | 1);
-    }
-#endif
-  }
-#endif
   static constexpr ACTINIUM_HD Bits sign_bit() { return Bits(1) << (8 * sizeof(R) - 1); }
   static ACTINIUM_HD Bits bits(R a) {
     Bits i;

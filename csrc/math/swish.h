@@ -19,8 +19,8 @@
 #include <array>
 
 #include "csrc/math/coarse.h"
-#include "csrc/math/parameter.h"
 #include "csrc/math/gate.h"
+#include "csrc/math/parameter.h"
 
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {
@@ -162,13 +162,13 @@ struct SwishFormula<Coarse<kWide>, kUnit> {
   }
 
   ACTINIUM_HD T df(T x) const {
-    const Decay d(kUnit ? P::min(T(kTail), P::abs(x)) : P::min(tail_, P::abs(x)) * steep_);
+    const Decay d(steps(x));
     const T g = d.exp.times((d.one_more - d.steps) * d.inverse * d.inverse);
     return P::select(P::gt(kUnit ? x : P::flip(x, beta_), T(0)), T(1) - g, g);
   }
 
   ACTINIUM_HD T d2f(T x) const {
-    const Decay d(kUnit ? P::min(T(kTail), P::abs(x)) : P::min(tail_, P::abs(x)) * steep_);
+    const Decay d(steps(x));
     const T e = d.exp.value();
     const T b = P::fma(d.steps, (e + e) * d.inverse, T(2) - d.steps) * d.inverse * d.inverse;
     return kUnit ? d.exp.times(b) : d.exp.times(b, beta_);
@@ -186,6 +186,9 @@ struct SwishFormula<Coarse<kWide>, kUnit> {
   static constexpr float kHuge = kWide ? 0x1p127f : 0x1p60f;
   // From kFlat on the gate is 1, and from kTail on 0.
   static constexpr float kFlat = 40, kTail = kWide ? 200 : 80;
+
+  // |beta x|, but no more than where the gate is 0
+  ACTINIUM_HD T steps(T x) const { return kUnit ? P::min(T(kTail), P::abs(x)) : P::min(tail_, P::abs(x)) * steep_; }
 
   // e = exp(-|beta x|), 1 + e, 1 / (1 + e)
   struct Decay {

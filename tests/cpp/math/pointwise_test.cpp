@@ -93,28 +93,14 @@ TEST(Exp, IsWithinItsBound) {
   expect_exp_within_its_bound<double, __float128>(inputs);
 }
 
-// An approximation of 1 / b as the device has it; see Prim::approximate_reciprocal. Of a double, the upper half and 1.
-float approximation(float b, float error) {
-  return (1 / b) * ((bits_of(b) & 0x7fff00) == 0x7fff00 ? 1 : 1 + error * 0x1p-23f);
-}
-double approximation(double b, double error) {
-  uint64_t bits;
-  std::memcpy(&bits, &b, 8);
-  const double y = (1 / b) * ((bits >> 32 & 0xfffff) == 0xfffff ? 1 : 1 + error * 0x1p-20);
-  std::memcpy(&bits, &y, 8);
-  bits = (bits & ~uint64_t{0xffffffff}) | 1;
-  double cut;
-  std::memcpy(&cut, &bits, 8);
-  return cut;
-}
-
 // CUDA's division: from an approximation as bad as the instruction's may be, to the bits of a / b.
 template <class Real>
 void expect_division() {
   const auto expect = [](Real a, Real b, Real error) {
-    const Real got = math::Prim<Real>::div_from(a, b, approximation(b, error)), want = a / b;
+    using P = math::Prim<Real>;
+    const Real y = P::approximate_reciprocal(b, error), got = P::div_from(a, b, y), want = a / b;
     ASSERT_TRUE(got == want && std::signbit(got) == std::signbit(want))
-        << std::hexfloat << a << " / " << b << ": " << got << " from " << approximation(b, error);
+        << std::hexfloat << a << " / " << b << ": " << got << " from " << y;
   };
   std::mt19937_64 random(5);
   std::uniform_real_distribution<Real> mantissa(1, 2), off(-1, 1);

@@ -1,7 +1,7 @@
 #pragma once
 // The formulas as each instruction set computes them, behind plain functions, so that a test compiled for any machine
-// can compare them. targets.cpp is compiled once per capability, once for none (`host`), and
-// once with CUDA's division (`device`).
+// can compare them. targets.cpp is compiled once per capability, once for none (`host`), and once with
+// CUDA's division (`device`).
 #include <cstdint>
 #include <vector>
 

@@ -37,7 +37,6 @@ template <class Word>
 void __stwb(Word* p, Word word) {
   *p = word;
 }
-using std::isfinite;
 using std::min;
 
 namespace emulator {
