@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import Module, Parameter
 from torch.nn.utils import parametrize
 
-from actinium.nn import SELU, Dice, GELUTanh, Mish, Swish
+from actinium.nn import ELU, SELU, Dice, GELUTanh, Mish, QuickGELU, Sigmoid, Swish, Tanh
 
 __all__ = ["Left", "Replaced", "Report", "convert"]
 
@@ -117,19 +117,41 @@ def _dice(module: Module) -> Union[Module, str]:
 _MISH = _pointwise(lambda module: Mish())
 _SILU = _pointwise(lambda module: Swish())
 _GELU_TANH = _pointwise(lambda module: GELUTanh())
-_QUICK_GELU = _pointwise(lambda module: Swish(1.702))
+_QUICK_GELU = _pointwise(lambda module: QuickGELU())
+_SIGMOID = _pointwise(lambda module: Sigmoid())
+_TANH = _pointwise(lambda module: Tanh())
 _GELU_EXACT = "there is no operator for the exact GELU here"
 
 # By full names, so that the packages need not be there; as read in CLIP 1.0.1, DeepCTR-Torch 0.2.9 to 0.3.0, diffusers
 # 0.42.1, efficientnet_pytorch 0.6 to 0.7.1, ESPnet 202511, FuxiCTR 1.0 to 2.3.10, geffnet 1.0.2, mish-cuda, MMCV 1 to
 # 2.2.0, MONAI 0.8.1 to 1.6.1, NeMo 3.0.0, open_clip 3.3.0, pytorchcv 0.0.74, RecBole 1.0.1 to 1.2.1, SpeechBrain 1.1.2,
 # timm 0.4.12 to 1.0.31, torch-rechub 0.0.5 to 0.9.0, transformers 4.30 to 5.23, WeNet, YOLOX, and the repositories of
-# YOLOv3 to v7. A reason stands where a name that is used here is on another function.
+# YOLOv3 to v7. A reason stands where a name that is used here is on another function. nn.ReLU and nn.LeakyReLU are not
+# here: torch's are as fast, and in place they keep nothing but the result.
 _KNOWN: dict[str, Union[Rule, str]] = {
     "torch.nn.modules.activation.GELU": _pointwise(
         lambda module: GELUTanh() if module.approximate == "tanh" else _GELU_EXACT
     ),
     "torch.nn.modules.activation.SELU": _pointwise(lambda module: SELU()),
+    "torch.nn.modules.activation.ELU": _pointwise(lambda module: ELU(module.alpha)),
+    **dict.fromkeys(
+        (
+            "torch.nn.modules.activation.Sigmoid",
+            "geffnet.activations.activations.Sigmoid",
+            "timm.layers.activations.Sigmoid",
+            "timm.models.layers.activations.Sigmoid",
+        ),
+        _SIGMOID,
+    ),
+    **dict.fromkeys(
+        (
+            "torch.nn.modules.activation.Tanh",
+            "geffnet.activations.activations.Tanh",
+            "timm.layers.activations.Tanh",
+            "timm.models.layers.activations.Tanh",
+        ),
+        _TANH,
+    ),
     **dict.fromkeys(
         (
             "torch.nn.modules.activation.Mish",
@@ -303,10 +325,12 @@ def convert(
 ) -> Union[Module, tuple[Module, Report]]:
     r"""Replaces the activations of a model by those of :mod:`actinium.nn` that compute the same, in place.
 
-    ``nn.Mish``, ``nn.SiLU``, ``nn.GELU(approximate="tanh")``, ``nn.SELU``, and the classes of other packages that
-    compute one of these, Swish, or Dice: those of timm, transformers, FuxiCTR, MONAI, MMCV and the YOLO repositories
-    among them. They are found by the full name of their class, and what they compute is compared before they are
-    replaced. Subclasses, functions called in a ``forward``, and modules in plain lists are left.
+    ``nn.Mish``, ``nn.SiLU``, ``nn.GELU(approximate="tanh")``, ``nn.SELU``, ``nn.ELU``, ``nn.Sigmoid``, ``nn.Tanh``, and
+    the classes of other packages that compute one of these, Swish, QuickGELU, or Dice: those of timm, transformers,
+    CLIP, FuxiCTR, MONAI, MMCV and the YOLO repositories among them. They are found by the full name of their class, and
+    what they compute is compared before they are replaced. Subclasses, functions called in a ``forward``, and modules
+    in plain lists are left; so are ``nn.ReLU`` and ``nn.LeakyReLU``, which are as fast in torch, unless ``mapping``
+    names them.
 
     Everything else stays: names, the order of modules, training mode, hooks and their handles, sharing, and the
     parameters and buffers themselves, so that an optimizer made before keeps training them. Only Dice changes keys of
@@ -318,7 +342,7 @@ def convert(
     Args:
         model: the model, or a single activation.
         mapping: for classes that are not known, what makes the replacement out of a module, which it is to be equal to:
-            ``{MyMish: lambda module: actinium.nn.Mish()}``.
+            ``{MyMish: lambda module: actinium.nn.Mish()}``. It goes before what is known.
         return_report: return a report, too: what was replaced, what was left, and why.
 
     Returns:

@@ -7,6 +7,7 @@ kernels.
 """
 
 import sys
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -37,6 +38,16 @@ def _gate_slope(z: Tensor, y: Tensor) -> Tensor:
     e = torch.exp(-z.abs())
     below = e * (1 + e - y) / ((1 + e) * (1 + e))
     return torch.where(z > 0, 1 - below, below)
+
+
+def _bell(z: Tensor) -> Tensor:
+    """The derivative of sigmoid(z)."""
+    e = torch.exp(-z.abs())
+    return e / ((1 + e) * (1 + e))
+
+
+def _tanh_slope(x: Tensor) -> Tensor:
+    return 4 * _bell(2 * x)
 
 
 def _mish(x: Tensor) -> Tensor:
@@ -96,11 +107,34 @@ def _selu_slope(x: Tensor) -> Tensor:
     return torch.where(x > 0, _LAMBDA, _LAMBDA_ALPHA * torch.exp(x))
 
 
+def _elu(x: Tensor, alpha: float = 1) -> Tensor:
+    return torch.where(x > 0, x, alpha * _expm1(x))
+
+
+def _elu_slope(x: Tensor, alpha: float = 1) -> Tensor:
+    return torch.where(x > 0, 1, alpha * torch.exp(x))
+
+
+def _leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+    # 0 times -inf would not be a number.
+    return torch.where(x > 0, x, negative_slope * (x if negative_slope else _finite(x)))
+
+
+def _leaky_relu_slope(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+    return torch.where(x > 0, 1, torch.where(x <= 0, negative_slope, x))  # NaN stays NaN
+
+
 _FORMULAS = {
     "mish": (_mish, _mish_slope),
     "swish": (_swish, _swish_slope),
     "gelu_tanh": (_gelu_tanh, _gelu_tanh_slope),
     "selu": (_selu, _selu_slope),
+    "sigmoid": (torch.sigmoid, _bell),
+    "tanh": (torch.tanh, _tanh_slope),
+    "relu": (torch.relu, partial(_leaky_relu_slope, negative_slope=0)),
+    "leaky_relu": (_leaky_relu, _leaky_relu_slope),
+    "elu": (_elu, _elu_slope),
+    "quick_gelu": (partial(_swish, beta=1.702), partial(_swish_slope, beta=1.702)),
 }
 
 _fused = False  # docs/fusion.md: on the CPU the kernels are faster

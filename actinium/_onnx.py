@@ -85,16 +85,49 @@ def gelu_tanh(self):
     return _rounded(op, x * op.Sigmoid(x * (linear + cubic * (x * x))), self)
 
 
-def selu(self):
-    op = _opset()
-    scale, alpha = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
-    if _has(op, "Selu", self):
-        return op.Selu(self, alpha=alpha, gamma=scale)
+def _scaled_elu(op, self, alpha, scale):
     x = _wide(op, self)
     zero, half, one, right, left = _constants(op, x, 0.0, 0.5, 1.0, scale, 2 * scale * alpha)
     # ONNX has no expm1; it is 2t / (1 - t) with t = tanh(x / 2).
     t = op.Tanh(half * x)
     return _rounded(op, op.Where(op.Greater(x, zero), right * x, left * t / (one - t)), self)
+
+
+def selu(self):
+    op = _opset()
+    scale, alpha = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+    if _has(op, "Selu", self):
+        return op.Selu(self, alpha=alpha, gamma=scale)
+    return _scaled_elu(op, self, alpha, scale)
+
+
+def elu(self, alpha=1.0):
+    op = _opset()
+    if _has(op, "Elu", self):
+        return op.Elu(self, alpha=float(alpha))
+    return _scaled_elu(op, self, alpha, 1.0)
+
+
+def leaky_relu(self, negative_slope=0.01):
+    op = _opset()
+    if _has(op, "LeakyRelu", self):
+        return op.LeakyRelu(self, alpha=float(negative_slope))
+    x = _wide(op, self)
+    zero, slope = _constants(op, x, 0.0, negative_slope)
+    return _rounded(op, op.Where(op.Greater(x, zero), x, slope * x), self)
+
+
+# These three have no attributes and are there for every dtype.
+def relu(self):
+    return _opset().Relu(self)
+
+
+def sigmoid(self):
+    return _opset().Sigmoid(self)
+
+
+def tanh(self):
+    return _opset().Tanh(self)
 
 
 def swish(self, beta=1.0):
@@ -106,6 +139,10 @@ def swish(self, beta=1.0):
     x = _wide(op, self)
     (slope,) = _constants(op, x, beta)
     return _rounded(op, x * op.Sigmoid(x if beta == 1 else slope * x), self)
+
+
+def quick_gelu(self):
+    return swish(self, 1.702)
 
 
 # ----------------------------------------------------------------------------------------------------- channelwise
@@ -155,6 +192,12 @@ TABLE = {
     ops.mish.default: mish,
     ops.gelu_tanh.default: gelu_tanh,
     ops.selu.default: selu,
+    ops.elu.default: elu,
+    ops.relu.default: relu,
+    ops.leaky_relu.default: leaky_relu,
+    ops.sigmoid.default: sigmoid,
+    ops.tanh.default: tanh,
+    ops.quick_gelu.default: quick_gelu,
     ops.swish.default: swish,
     ops.swish.Tensor: swish_tensor,
     ops._dice_forward.default: dice_forward,

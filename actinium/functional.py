@@ -11,7 +11,20 @@ from typing import Optional, Union
 import torch
 from torch import Tensor
 
-__all__ = ["dice", "gelu_tanh", "maxout", "mish", "selu", "swish"]
+__all__ = [
+    "dice",
+    "elu",
+    "gelu_tanh",
+    "leaky_relu",
+    "maxout",
+    "mish",
+    "quick_gelu",
+    "relu",
+    "selu",
+    "sigmoid",
+    "swish",
+    "tanh",
+]
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -81,6 +94,20 @@ def gelu_tanh(input: Tensor) -> Tensor:
     return torch.ops.actinium.gelu_tanh(input)
 
 
+def quick_gelu(input: Tensor) -> Tensor:
+    r"""GELU by its sigmoid form: :math:`x \, \sigma(1.702 x)`.
+
+    Args:
+        input: of any shape, ``(*)``.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    From Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, arXiv:1606.08415, section 2.
+    """
+    return torch.ops.actinium.quick_gelu(input)
+
+
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     r"""SELU: :math:`\lambda x` for :math:`x > 0`, else :math:`\lambda \alpha (e^x - 1)`.
 
@@ -98,6 +125,88 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     if inplace:
         return torch.ops.actinium.selu_(input)
     return torch.ops.actinium.selu(input)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    r"""ELU: :math:`x` for :math:`x > 0`, else :math:`\alpha (e^x - 1)`.
+
+    Args:
+        input: of any shape, ``(*)``.
+        alpha: minus the value on the far left. The derivative at 0 is ``alpha``, too.
+        inplace: write the result into ``input``.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    From Clevert et al., "Fast and Accurate Deep Network Learning by Exponential Linear Units (ELUs)", 2015,
+    arXiv:1511.07289.
+    """
+    if inplace:
+        return torch.ops.actinium.elu_(input, alpha)
+    return torch.ops.actinium.elu(input, alpha)
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    r"""ReLU: :math:`\max(0, x)`; the derivative at 0 is 0.
+
+    Args:
+        input: of any shape, ``(*)``.
+        inplace: write the result into ``input``.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    From Nair and Hinton, "Rectified Linear Units Improve Restricted Boltzmann Machines", 2010.
+    """
+    if inplace:
+        return torch.ops.actinium.relu_(input)
+    return torch.ops.actinium.relu(input)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    r"""Leaky ReLU: :math:`x` for :math:`x > 0`, else :math:`s x` with the slope :math:`s`.
+
+    Args:
+        input: of any shape, ``(*)``.
+        negative_slope: the slope on the left, and the derivative at 0. It may be negative.
+        inplace: write the result into ``input``.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    From Maas et al., "Rectifier Nonlinearities Improve Neural Network Acoustic Models", 2013.
+    """
+    if inplace:
+        return torch.ops.actinium.leaky_relu_(input, negative_slope)
+    return torch.ops.actinium.leaky_relu(input, negative_slope)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    r"""Sigmoid: :math:`\sigma(x) = 1 / (1 + e^{-x})`.
+
+    Args:
+        input: of any shape, ``(*)``.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    From Rumelhart et al., "Learning representations by back-propagating errors", 1986, equation 2.
+    """
+    return torch.ops.actinium.sigmoid(input)
+
+
+def tanh(input: Tensor) -> Tensor:
+    r"""Tanh: :math:`(e^x - e^{-x}) / (e^x + e^{-x})`.
+
+    Args:
+        input: of any shape, ``(*)``.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    As an activation from LeCun et al., "Efficient BackProp", 1998, section 4.4.
+    """
+    return torch.ops.actinium.tanh(input)
 
 
 def dice(

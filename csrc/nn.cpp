@@ -72,6 +72,53 @@ torch::Tensor SELUImpl::forward(torch::Tensor input) {
   return options.inplace() ? actinium::selu_(input) : actinium::selu(input);
 }
 
+// -------------------------------------------------------------------------------------- QuickGELU, Sigmoid and Tanh
+
+void QuickGELUImpl::reset() {}
+void QuickGELUImpl::pretty_print(std::ostream& stream) const { stream << "actinium::nn::QuickGELU()"; }
+torch::Tensor QuickGELUImpl::forward(const torch::Tensor& input) { return actinium::quick_gelu(input); }
+
+void SigmoidImpl::reset() {}
+void SigmoidImpl::pretty_print(std::ostream& stream) const { stream << "actinium::nn::Sigmoid()"; }
+torch::Tensor SigmoidImpl::forward(const torch::Tensor& input) { return actinium::sigmoid(input); }
+
+void TanhImpl::reset() {}
+void TanhImpl::pretty_print(std::ostream& stream) const { stream << "actinium::nn::Tanh()"; }
+torch::Tensor TanhImpl::forward(const torch::Tensor& input) { return actinium::tanh(input); }
+
+// ----------------------------------------------------------------------------------------- ReLU, LeakyReLU and ELU
+
+ReLUImpl::ReLUImpl(const ReLUOptions& options_) : options(options_) {}
+void ReLUImpl::reset() {}
+void ReLUImpl::pretty_print(std::ostream& stream) const { print_inplace(stream, "ReLU", options.inplace()); }
+
+torch::Tensor ReLUImpl::forward(torch::Tensor input) {
+  return options.inplace() ? actinium::relu_(input) : actinium::relu(input);
+}
+
+LeakyReLUImpl::LeakyReLUImpl(const LeakyReLUOptions& options_) : options(options_) {}
+void LeakyReLUImpl::reset() {}
+void LeakyReLUImpl::pretty_print(std::ostream& stream) const {
+  stream << "actinium::nn::LeakyReLU(negative_slope=" << options.negative_slope()
+         << (options.inplace() ? ", inplace=true)" : ")");
+}
+
+torch::Tensor LeakyReLUImpl::forward(torch::Tensor input) {
+  const double slope = options.negative_slope();
+  return options.inplace() ? actinium::leaky_relu_(input, slope) : actinium::leaky_relu(input, slope);
+}
+
+ELUImpl::ELUImpl(const ELUOptions& options_) : options(options_) {}
+void ELUImpl::reset() {}
+void ELUImpl::pretty_print(std::ostream& stream) const {
+  stream << "actinium::nn::ELU(alpha=" << options.alpha() << (options.inplace() ? ", inplace=true)" : ")");
+}
+
+torch::Tensor ELUImpl::forward(torch::Tensor input) {
+  const double alpha = options.alpha();
+  return options.inplace() ? actinium::elu_(input, alpha) : actinium::elu(input, alpha);
+}
+
 // ------------------------------------------------------------------------------------------------------------- Dice
 
 DiceImpl::DiceImpl(const DiceOptions& options_) : options(options_) { reset(); }

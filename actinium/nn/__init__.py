@@ -13,14 +13,20 @@ from actinium.nn import init
 
 # The dropouts are torch's own, here because a network of SELU needs them as it needs init.lecun_normal_.
 __all__ = [
+    "ELU",
     "SELU",
     "AlphaDropout",
     "Dice",
     "FeatureAlphaDropout",
     "GELUTanh",
+    "LeakyReLU",
     "Maxout",
     "Mish",
+    "QuickGELU",
+    "ReLU",
+    "Sigmoid",
     "Swish",
+    "Tanh",
     "init",
 ]
 
@@ -122,6 +128,17 @@ class GELUTanh(Module):
         return F.gelu_tanh(input)
 
 
+class QuickGELU(Module):
+    r"""GELU by its sigmoid form, :math:`x \, \sigma(1.702 x)`; see :func:`actinium.functional.quick_gelu`.
+
+    Shape:
+        ``(*)`` to ``(*)``.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.quick_gelu(input)
+
+
 class SELU(Module):
     r"""SELU; see :func:`actinium.functional.selu`.
 
@@ -148,6 +165,106 @@ class SELU(Module):
 
     def extra_repr(self) -> str:
         return "inplace=True" if self.inplace else ""
+
+
+class ELU(Module):
+    r"""ELU; see :func:`actinium.functional.elu`.
+
+    Args:
+        alpha: minus the value on the far left.
+        inplace: write the result into the input.
+
+    Shape:
+        ``(*)`` to ``(*)``.
+    """
+
+    __constants__ = ["alpha", "inplace"]
+    alpha: float
+    inplace: bool
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.elu(input, self.alpha, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
+
+
+class ReLU(Module):
+    r"""ReLU, :math:`\max(0, x)`; see :func:`actinium.functional.relu`.
+
+    Args:
+        inplace: write the result into the input.
+
+    Shape:
+        ``(*)`` to ``(*)``.
+    """
+
+    __constants__ = ["inplace"]
+    inplace: bool
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu(input, self.inplace)
+
+    def extra_repr(self) -> str:
+        return "inplace=True" if self.inplace else ""
+
+
+class LeakyReLU(Module):
+    r"""Leaky ReLU; see :func:`actinium.functional.leaky_relu`.
+
+    Args:
+        negative_slope: the slope on the left.
+        inplace: write the result into the input.
+
+    Shape:
+        ``(*)`` to ``(*)``.
+    """
+
+    __constants__ = ["inplace", "negative_slope"]
+    inplace: bool
+    negative_slope: float
+
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        super().__init__()
+        self.negative_slope = negative_slope
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.leaky_relu(input, self.negative_slope, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
+
+
+class Sigmoid(Module):
+    r"""Sigmoid, :math:`1 / (1 + e^{-x})`; see :func:`actinium.functional.sigmoid`.
+
+    Shape:
+        ``(*)`` to ``(*)``.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.sigmoid(input)
+
+
+class Tanh(Module):
+    r"""Tanh; see :func:`actinium.functional.tanh`.
+
+    Shape:
+        ``(*)`` to ``(*)``.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.tanh(input)
 
 
 class Dice(Module):

@@ -2,17 +2,27 @@
 // The list of what Actinium computes. A pointwise activation is one header here, one line in the list, one row in the
 // table of tests and one in the docs; the loops of every device, the schemas and the gradients are made from the list.
 #include "csrc/math/dice.h"
+#include "csrc/math/elu.h"
 #include "csrc/math/gelu_tanh.h"
 #include "csrc/math/mish.h"
+#include "csrc/math/relu.h"
 #include "csrc/math/selu.h"
+#include "csrc/math/sigmoid.h"
 #include "csrc/math/swish.h"
+#include "csrc/math/tanh.h"
 
 // f, f' and f'' of one value. `_(Name)`: math::Name<T>.
 #define ACTINIUM_ACTIVATIONS(_) \
   _(Mish)                       \
   _(Swish)                      \
   _(GeluTanh)                   \
-  _(Selu)
+  _(Selu)                       \
+  _(QuickGelu)                  \
+  _(Sigmoid)                    \
+  _(Tanh)                       \
+  _(Relu)                       \
+  _(LeakyRelu)                  \
+  _(Elu)
 
 // Formulas with per-channel parameters and sums. `_(Name)`: math::Name<T>.
 #define ACTINIUM_CHANNEL_FORMULAS(_) \

@@ -83,13 +83,15 @@ ACTINIUM_HD Exp<T> exp(T t, typename Prim<T>::Real lift) {
 }
 
 // exp(a b) without the rounding of a b, which would count |a b| times. b_per_ln2 is about b / ln2, round is exp_round.
-template <class T>
-ACTINIUM_HD Exp<T> exp_of_product(T a, T b, T b_per_ln2, T round) {
+// With b_lo it is exp(a (b + b_lo)).
+template <bool kTwoParts = false, class T>
+ACTINIUM_HD Exp<T> exp_of_product(T a, T b, T b_per_ln2, T round, T b_lo = T(0)) {
   using P = Prim<T>;
   using Table = ExpTable<typename P::Real>;
   const T u = P::fma(a, b_per_ln2, round);
   const T n = u - round;
-  const T r = P::fma(n, T(-Table::kLn2Lo), P::fma_exact(a, b, n * T(-Table::kLn2Hi)));
+  const T head = P::fma(n, T(-Table::kLn2Lo), P::fma_exact(a, b, n * T(-Table::kLn2Hi)));
+  const T r = kTwoParts ? P::fma(a, b_lo, head) : head;
   return {P::exp2i(u), Table::expm1(r)};
 }
 

@@ -15,8 +15,8 @@
 #include <array>
 
 #include "csrc/math/coarse.h"
-#include "csrc/math/parameter.h"
 #include "csrc/math/gate.h"
+#include "csrc/math/parameter.h"
 
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {

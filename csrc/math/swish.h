@@ -45,15 +45,16 @@ struct BetaDerivatives {
   }
 };
 
-// kUnit: beta is 1. The bits are the same, by fewer operations.
-template <class T, bool kUnit>
+// kUnit: beta is 1. The bits are the same, by fewer operations. kTwoParts: beta is no number of the format.
+template <class T, bool kUnit, bool kTwoParts = false>
 struct SwishFormula {
   static constexpr const char* kName = "swish";
   static constexpr std::array<Parameter, 1> kParams{{{"beta", 1.0}}};
 
   explicit ACTINIUM_HD SwishFormula(const double* params) : SwishFormula(T(static_cast<Real>(params[0]))) {}
 
-  explicit ACTINIUM_HD SwishFormula(T beta) : beta_(P::max(T(-kHuge), P::min(T(kHuge), beta))) {
+  explicit ACTINIUM_HD SwishFormula(T beta, T beta_lo = T(0))
+      : beta_(P::max(T(-kHuge), P::min(T(kHuge), beta))), minus_lo_(P::neg(beta_lo)) {
     if constexpr (kUnit) {
       tail_ = T(kTail);
       return;  // the rest is not used
@@ -83,7 +84,7 @@ struct SwishFormula {
     }
     const T y = P::flip(x, beta_);
     const T low = P::select(P::gt(low_, y), T(-0.0), y);
-    const T gated = gate(low, exp_of_product(P::min(high_, low), minus_, per_ln2_, round_), one_) * back_;
+    const T gated = gate(low, exp_of(P::min(high_, low), round_), one_) * back_;
     return P::select(P::gt(low, high_), x, gated);
   }
 
@@ -98,7 +99,9 @@ struct SwishFormula {
     const T y = steps(a);
     if constexpr (kUnit)
       return P::select(P::gt(P::abs(x), tail_), T(0), gate_curve(decay(a), y, T(2), T(0)) * T(F::kDown));
-    const T curve = gate_curve(decay(a), y, T(2), P::fma_exact(a, minus_, y)) * curve_ * curve_back_;
+    const T y_off = P::fma_exact(a, minus_, y);
+    const T off = kTwoParts ? P::fma(a, minus_lo_, y_off) : y_off;
+    const T curve = gate_curve(decay(a), y, T(2), off) * curve_ * curve_back_;
     return P::select(P::gt(P::abs(x), tail_), T(0), curve);
   }
 
@@ -124,25 +127,29 @@ struct SwishFormula {
   // exp(-|beta| a), lifted
   ACTINIUM_HD Exp<T> decay(T a) const {
     if constexpr (kUnit) return exp(P::neg(a), F::kLift);
-    return exp_of_product(a, minus_, per_ln2_, T(exp_round(F::kLift)));
+    return exp_of(a, T(exp_round(F::kLift)));
+  }
+  // exp(-|beta| a)
+  ACTINIUM_HD Exp<T> exp_of(T a, T round) const {
+    return exp_of_product<kTwoParts>(a, minus_, per_ln2_, round, minus_lo_);
   }
   // |beta| a
   ACTINIUM_HD T steps(T a) const { return kUnit ? a : P::neg(a * minus_); }
 
-  T beta_, minus_, per_ln2_;  // minus_ = -|beta|
-  T low_, high_, tail_;       // where f becomes 0, where it becomes x, where the derivatives become 0
-  T one_, round_, back_;      // 1, lifted; what rounds and lifts; the way back, with the sign of beta
+  T beta_, minus_, minus_lo_, per_ln2_;  // minus_ = -|beta|
+  T low_, high_, tail_;                  // where f becomes 0, where it becomes x, where the derivatives become 0
+  T one_, round_, back_;                 // 1, lifted; what rounds and lifts; the way back, with the sign of beta
   T curve_, curve_back_;
 };
 
 // With e = exp(beta x): x e / (1 + e), and the derivatives as in gate.h.
-template <bool kWide, bool kUnit>
-struct SwishFormula<Coarse<kWide>, kUnit> {
+template <bool kWide, bool kUnit, bool kTwoParts>
+struct SwishFormula<Coarse<kWide>, kUnit, kTwoParts> {
   using T = Coarse<kWide>;
 
   explicit ACTINIUM_HD SwishFormula(const double* params) : SwishFormula(T(static_cast<float>(params[0]))) {}
 
-  explicit ACTINIUM_HD SwishFormula(T beta) : beta_(P::max(T(-kHuge), P::min(T(kHuge), beta))) {
+  explicit ACTINIUM_HD SwishFormula(T beta, T /*beta_lo*/ = T(0)) : beta_(P::max(T(-kHuge), P::min(T(kHuge), beta))) {
     steep_ = P::abs(beta_);
     unit_ = steep_ * T(Exp::kUnit);
     high_ = P::min(T(Format<float>::kMax), T(kFlat) / steep_);
@@ -209,6 +216,21 @@ template <class T>
 using Swish = SwishFormula<T, false>;
 template <class T>
 using Silu = SwishFormula<T, true>;
+
+// x sigmoid(1.702 x), the cheaper approximation of GELU. Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
+template <class T>
+struct QuickGelu : SwishFormula<T, false, true> {
+  static constexpr const char* kName = "quick_gelu";
+  static constexpr std::array<Parameter, 0> kParams{};
+
+  explicit ACTINIUM_HD QuickGelu(const double* /*params*/)
+      : SwishFormula<T, false, true>(T(kSingle ? Real(0x1.b3b646p0) : Real(0x1.b3b645a1cac08p0)),
+                                     T(kSingle ? Real(-0x1.78d4fep-26) : Real(0x1.89374bc6a7efap-55))) {}
+
+ private:
+  using Real = typename Prim<T>::Real;
+  static constexpr bool kSingle = sizeof(Real) == 4;
+};
 
 // in: x; params: beta
 template <class T>

@@ -27,20 +27,30 @@ using ops::find_op;
 ACTINIUM_PLAIN(mish)
 ACTINIUM_PLAIN(gelu_tanh)
 ACTINIUM_PLAIN(selu)
+ACTINIUM_PLAIN(quick_gelu)
+ACTINIUM_PLAIN(sigmoid)
+ACTINIUM_PLAIN(tanh)
+ACTINIUM_PLAIN(relu)
 #undef ACTINIUM_PLAIN
 
-Tensor swish(const Tensor& self, const Scalar& beta) {
-  static const auto op = find_op<Tensor(const Tensor&, const Scalar&)>("swish");
-  return op.call(self, beta);
-}
-Tensor& swish_(Tensor& self, const Scalar& beta) {
-  static const auto op = find_op<Tensor&(Tensor&, const Scalar&)>("swish_");
-  return op.call(self, beta);
-}
-Tensor& swish_out(Tensor& out, const Tensor& self, const Scalar& beta) {
-  static const auto op = find_op<Tensor&(const Tensor&, const Scalar&, Tensor&)>("swish", "out");
-  return op.call(self, beta, out);
-}
+// With one number.
+#define ACTINIUM_NUMBER(name)                                                                     \
+  Tensor name(const Tensor& self, const Scalar& number) {                                         \
+    static const auto op = find_op<Tensor(const Tensor&, const Scalar&)>(#name);                  \
+    return op.call(self, number);                                                                 \
+  }                                                                                               \
+  Tensor& name##_(Tensor& self, const Scalar& number) {                                           \
+    static const auto op = find_op<Tensor&(Tensor&, const Scalar&)>(#name "_");                   \
+    return op.call(self, number);                                                                 \
+  }                                                                                               \
+  Tensor& name##_out(Tensor& out, const Tensor& self, const Scalar& number) {                     \
+    static const auto op = find_op<Tensor&(const Tensor&, const Scalar&, Tensor&)>(#name, "out"); \
+    return op.call(self, number, out);                                                            \
+  }
+ACTINIUM_NUMBER(swish)
+ACTINIUM_NUMBER(leaky_relu)
+ACTINIUM_NUMBER(elu)
+#undef ACTINIUM_NUMBER
 
 Tensor swish(const Tensor& self, const Tensor& beta, int64_t dim) {
   static const auto op = find_op<Tensor(const Tensor&, const Tensor&, int64_t)>("swish", "Tensor");

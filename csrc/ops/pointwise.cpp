@@ -5,6 +5,7 @@
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/softplus.h>
 #include <ATen/ops/tanh.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <array>
@@ -142,9 +143,25 @@ Tensor third(Is<math::Activation::kGeluTanh>, const Tensor& x) {
   const Tensor second = p * (q * w1 * w1 + w2);
   return 3 * second + x * p * ((1 - 6 * p) * w1 * w1 * w1 + 3 * q * w1 * w2 + 6 * b);
 }
-Tensor third(Is<math::Activation::kSelu>, const Tensor& x) {
-  return 1.7580993408473766 * at::exp(x.clamp_max(0)) * (x <= 0);
+Tensor third(Is<math::Activation::kQuickGelu>, const Tensor& x) {
+  return third(Is<math::Activation::kSwish>(), x, 1.702);
 }
+Tensor third(Is<math::Activation::kSigmoid>, const Tensor& x) {
+  const Tensor p = at::sigmoid(x) * at::sigmoid(-x);
+  return p * (1 - 6 * p);
+}
+Tensor third(Is<math::Activation::kTanh>, const Tensor& x) {
+  const Tensor t = at::tanh(x), r = 4 * at::sigmoid(2 * x) * at::sigmoid(-2 * x);
+  return r * (6 * t * t - 2);
+}
+Tensor third(Is<math::Activation::kElu>, const Tensor& x, const Scalar& alpha) {
+  return at::exp(x.clamp_max(0)) * (x <= 0) * alpha;
+}
+Tensor third(Is<math::Activation::kSelu>, const Tensor& x) {
+  return third(Is<math::Activation::kElu>(), x, 1.7580993408473766);
+}
+Tensor third(Is<math::Activation::kRelu>, const Tensor& x) { return at::zeros_like(x); }
+Tensor third(Is<math::Activation::kLeakyRelu>, const Tensor& x, const Scalar&) { return at::zeros_like(x); }
 
 // -------------------------------------------------------------------------------------------- one activation's ops
 

@@ -100,6 +100,90 @@ class ACTINIUM_API SELUImpl : public torch::nn::Cloneable<SELUImpl> {
 };
 TORCH_MODULE(SELU);
 
+// -------------------------------------------------------------------------------------- QuickGELU, Sigmoid and Tanh
+
+/// x sigmoid(1.702 x), an approximation of GELU. Any shape.
+class ACTINIUM_API QuickGELUImpl : public torch::nn::Cloneable<QuickGELUImpl> {
+ public:
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+};
+TORCH_MODULE(QuickGELU);
+
+/// Sigmoid, 1 / (1 + e^-x). Any shape.
+class ACTINIUM_API SigmoidImpl : public torch::nn::Cloneable<SigmoidImpl> {
+ public:
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+};
+TORCH_MODULE(Sigmoid);
+
+/// Tanh. Any shape.
+class ACTINIUM_API TanhImpl : public torch::nn::Cloneable<TanhImpl> {
+ public:
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+};
+TORCH_MODULE(Tanh);
+
+// ----------------------------------------------------------------------------------------- ReLU, LeakyReLU and ELU
+
+struct ReLUOptions {
+  /* implicit */ ReLUOptions(bool inplace = false) : inplace_(inplace) {}
+  /// Whether the result is written into the input.
+  TORCH_ARG(bool, inplace);
+};
+
+/// ReLU, max(0, x). Any shape.
+class ACTINIUM_API ReLUImpl : public torch::nn::Cloneable<ReLUImpl> {
+ public:
+  explicit ReLUImpl(const ReLUOptions& options_ = {});
+  torch::Tensor forward(torch::Tensor input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  ReLUOptions options;
+};
+TORCH_MODULE(ReLU);
+
+struct LeakyReLUOptions {
+  /// What x < 0 is multiplied with.
+  TORCH_ARG(double, negative_slope) = 0.01;
+  /// Whether the result is written into the input.
+  TORCH_ARG(bool, inplace) = false;
+};
+
+/// LeakyReLU, x for x > 0, else negative_slope x. Any shape.
+class ACTINIUM_API LeakyReLUImpl : public torch::nn::Cloneable<LeakyReLUImpl> {
+ public:
+  explicit LeakyReLUImpl(const LeakyReLUOptions& options_ = {});
+  torch::Tensor forward(torch::Tensor input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  LeakyReLUOptions options;
+};
+TORCH_MODULE(LeakyReLU);
+
+struct ELUOptions {
+  /// Minus the limit on the left.
+  TORCH_ARG(double, alpha) = 1.0;
+  /// Whether the result is written into the input.
+  TORCH_ARG(bool, inplace) = false;
+};
+
+/// ELU, x for x > 0, else alpha (e^x - 1). Any shape.
+class ACTINIUM_API ELUImpl : public torch::nn::Cloneable<ELUImpl> {
+ public:
+  explicit ELUImpl(const ELUOptions& options_ = {});
+  torch::Tensor forward(torch::Tensor input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  ELUOptions options;
+};
+TORCH_MODULE(ELU);
+
 // ------------------------------------------------------------------------------------------------------------- Dice
 
 struct DiceOptions {

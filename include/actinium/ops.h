@@ -48,6 +48,40 @@ ACTINIUM_API at::Tensor selu(const at::Tensor& self);
 ACTINIUM_API at::Tensor& selu_(at::Tensor& self);
 ACTINIUM_API at::Tensor& selu_out(at::Tensor& out, const at::Tensor& self);
 
+/// x sigmoid(1.702 x), an approximation of GELU, for self of any shape. (Hendrycks & Gimpel 2016, arXiv:1606.08415,
+/// section 2.)
+ACTINIUM_API at::Tensor quick_gelu(const at::Tensor& self);
+ACTINIUM_API at::Tensor& quick_gelu_(at::Tensor& self);
+ACTINIUM_API at::Tensor& quick_gelu_out(at::Tensor& out, const at::Tensor& self);
+
+/// Sigmoid: 1 / (1 + exp(-x)), for self of any shape. The backward keeps self.
+ACTINIUM_API at::Tensor sigmoid(const at::Tensor& self);
+ACTINIUM_API at::Tensor& sigmoid_(at::Tensor& self);
+ACTINIUM_API at::Tensor& sigmoid_out(at::Tensor& out, const at::Tensor& self);
+
+/// Tanh: (exp(2x) - 1) / (exp(2x) + 1), for self of any shape. The backward keeps self.
+ACTINIUM_API at::Tensor tanh(const at::Tensor& self);
+ACTINIUM_API at::Tensor& tanh_(at::Tensor& self);
+ACTINIUM_API at::Tensor& tanh_out(at::Tensor& out, const at::Tensor& self);
+
+/// ReLU: max(0, x), for self of any shape; its derivative at 0 is 0. (Nair & Hinton 2010, section 2.)
+ACTINIUM_API at::Tensor relu(const at::Tensor& self);
+ACTINIUM_API at::Tensor& relu_(at::Tensor& self);
+ACTINIUM_API at::Tensor& relu_out(at::Tensor& out, const at::Tensor& self);
+
+/// LeakyReLU: x for x > 0, negative_slope x else, for self of any shape; its derivative at 0 is negative_slope. (Maas,
+/// Hannun & Ng 2013, section 2.)
+ACTINIUM_API at::Tensor leaky_relu(const at::Tensor& self, const at::Scalar& negative_slope = 0.01);
+ACTINIUM_API at::Tensor& leaky_relu_(at::Tensor& self, const at::Scalar& negative_slope = 0.01);
+ACTINIUM_API at::Tensor& leaky_relu_out(at::Tensor& out, const at::Tensor& self,
+                                        const at::Scalar& negative_slope = 0.01);
+
+/// ELU: x for x > 0, alpha (exp(x) - 1) else, for self of any shape; its derivative at 0 is alpha. (Clevert,
+/// Unterthiner & Hochreiter 2015, arXiv:1511.07289, eq. 15.)
+ACTINIUM_API at::Tensor elu(const at::Tensor& self, const at::Scalar& alpha = 1);
+ACTINIUM_API at::Tensor& elu_(at::Tensor& self, const at::Scalar& alpha = 1);
+ACTINIUM_API at::Tensor& elu_out(at::Tensor& out, const at::Tensor& self, const at::Scalar& alpha = 1);
+
 /// Dice: p x + (1 - p) alpha x with p = sigmoid((x - mean) / sqrt(var + eps)), mean and (biased) variance over every
 /// dim but `dim`. (Zhou et al. 2018, arXiv:1706.06978, section 5.2.)
 ///

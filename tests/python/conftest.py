@@ -13,6 +13,7 @@ AXES = {
     "pointwise": {row.name: row for row in POINTWISE},
     "function": {row.name: row for row in LIMITS},
     "replacing": {row.name: row for row in BUILTINS},
+    "accelerated": {row.name: row for row in BUILTINS if row.accelerated},
     "layout": LAYOUTS,
     "writable": WRITABLE,
     "dtype": {str(d).removeprefix("torch."): d for d in FLOATS},

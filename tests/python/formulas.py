@@ -41,6 +41,32 @@ def selu(m, x):
     return scale * (above + alpha * m.expm1(below))
 
 
+def elu(m, x, alpha=1.0):
+    above, below = (x + abs(x)) / 2, (x - abs(x)) / 2
+    return above + alpha * m.expm1(below)
+
+
+def leaky_relu(m, x, negative_slope=0.01):
+    above, below = (x + abs(x)) / 2, (x - abs(x)) / 2
+    return above + negative_slope * below
+
+
+def relu(m, x):
+    return (x + abs(x)) / 2
+
+
+def sigmoid(m, x):
+    return 1 / (1 + m.exp(-x))
+
+
+def tanh(m, x):
+    return m.tanh(x)
+
+
+def quick_gelu(m, x):
+    return x / (1 + m.exp(m.number("-1.702") * x))
+
+
 def dice(m, x, alpha, mean, var, eps=1e-8):
     p = 1 / (1 + m.exp((mean - x) / m.sqrt(var + eps)))
     return p * x + (1 - p) * alpha * x
@@ -48,6 +74,6 @@ def dice(m, x, alpha, mean, var, eps=1e-8):
 
 def derivative(formula, order, x):
     """f, f' or f'' at the number x, as exact as anyone needs."""
-    # f'' comes from differences of f, and may be 0 or 1e-82 where f is 100.
-    with MP.workdps(400 if order == 2 else 60):
+    # f' and f'' come from differences of f, and may be 0 or 1e-82 where f is 100.
+    with MP.workdps(400 if order else 60):
         return MP.diff(lambda t: formula(EXACT, t), MP.mpf(float(x)), order)

@@ -42,6 +42,7 @@ class Row:
     learned: Callable = lambda x: ()  # the other differentiable inputs that fit x
     builtin: Callable | None = None
     span: float = 100.0  # |x| of the samples; beyond it the gradient of the composite overflows
+    accelerated: bool = False  # accelerate() has the builtin computed by the operator
     formula: Callable | None = None  # (m, x), for a function of one number
     limits: dict | None = None  # f, f' and f'' of that at the infinities
     dim: int | None = None  # the dim that has a meaning of its own
@@ -117,7 +118,9 @@ TO_X = {INF: (INF, 1.0, 0.0), -INF: (0.0, 0.0, 0.0)}
 
 
 def pointwise(base, builtin, *arguments, **row):
-    formula = row.pop("formula", getattr(formulas, base))
+    def formula(m, x):
+        return getattr(formulas, base)(m, x, *arguments)
+
     return Row(
         name=base + "".join(f"({a})" for a in arguments),
         base=base,
@@ -128,10 +131,6 @@ def pointwise(base, builtin, *arguments, **row):
         exact=lambda x: formula(LONG, numbers(x)),
         **{"limits": TO_X} | row,
     )
-
-
-def swish(beta, **row):
-    return pointwise("swish", None, beta, formula=partial(formulas.swish, beta=beta), **row)
 
 
 # ---------------------------------------------------------------------------------------------- swish, beta a tensor
@@ -236,13 +235,27 @@ def maxout(pieces, dim, layout):
 # ------------------------------------------------------------------------------------------------------------ table
 
 ROWS = (
-    pointwise("mish", F.mish),
-    pointwise("gelu_tanh", partial(F.gelu, approximate="tanh"), span=12.0),
-    pointwise("selu", F.selu, limits={INF: (INF, 1.0507009873554805, 0.0), -INF: (-1.7580993408473769, 0.0, 0.0)}),
-    pointwise("swish", F.silu),
-    swish(1.5),
-    swish(0.0, limits={INF: (INF, 0.5, 0.0), -INF: (0.0, 0.5, 0.0)}),
-    swish(-2.0, span=40.0, limits={INF: (0.0, 0.0, 0.0), -INF: (-INF, 1.0, 0.0)}),
+    pointwise("mish", F.mish, accelerated=True),
+    pointwise("gelu_tanh", partial(F.gelu, approximate="tanh"), accelerated=True, span=12.0),
+    pointwise("quick_gelu", None),
+    pointwise(
+        "selu",
+        F.selu,
+        accelerated=True,
+        limits={INF: (INF, 1.0507009873554805, 0.0), -INF: (-1.7580993408473769, 0.0, 0.0)},
+    ),
+    pointwise("elu", F.elu, limits=TO_X | {-INF: (-1.0, 0.0, 0.0)}),
+    pointwise("elu", None, 1.5, limits=TO_X | {-INF: (-1.5, 0.0, 0.0)}),
+    pointwise("relu", F.relu),
+    pointwise("leaky_relu", F.leaky_relu, limits=TO_X | {-INF: (-INF, 0.01, 0.0)}),
+    pointwise("leaky_relu", None, -0.5, limits=TO_X | {-INF: (INF, -0.5, 0.0)}),
+    pointwise("leaky_relu", None, 0.0),
+    pointwise("sigmoid", torch.sigmoid, limits={INF: (1.0, 0.0, 0.0), -INF: (0.0, 0.0, 0.0)}),
+    pointwise("tanh", torch.tanh, limits={INF: (1.0, 0.0, 0.0), -INF: (-1.0, 0.0, 0.0)}),
+    pointwise("swish", F.silu, accelerated=True),
+    pointwise("swish", None, 1.5),
+    pointwise("swish", None, 0.0, limits={INF: (INF, 0.5, 0.0), -INF: (0.0, 0.5, 0.0)}),
+    pointwise("swish", None, -2.0, span=40.0, limits={INF: (0.0, 0.0, 0.0), -INF: (-INF, 1.0, 0.0)}),
     swish_tensor("one", lambda x: (x.new_full((1,), 1.25),), 1),
     swish_tensor("scalar", lambda x: (x.new_full((), -0.75),), 1),
     swish_tensor("channels", lambda x: (channels(x, 1),), 1),

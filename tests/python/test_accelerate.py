@@ -13,7 +13,6 @@ from torch.testing import assert_close
 
 import actinium
 from actinium import accelerate, is_accelerated
-from op_table import BUILTINS
 
 aten = torch.ops.aten
 SELU = (1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
@@ -133,34 +132,33 @@ def test_mixed_dtypes_and_shapes_go_on_to_the_builtin():
             assert got == want if isinstance(want, str) else got.dtype == want.dtype and torch.equal(got, want)
 
 
-def test_wrong_dtypes_fail_as_the_builtin_does():
+def test_wrong_dtypes_fail_as_the_builtin_does(accelerated):
     x = torch.ones(3, dtype=torch.int64)
-    for row in BUILTINS:
-        with pytest.raises(Exception) as before:
-            row.builtin(x)
-        with accelerate(), pytest.raises(type(before.value)) as after:
-            row.builtin(x)
-        assert str(after.value) == str(before.value)
+    with pytest.raises(Exception) as before:
+        accelerated.builtin(x)
+    with accelerate(), pytest.raises(type(before.value)) as after:
+        accelerated.builtin(x)
+    assert str(after.value) == str(before.value)
 
 
-def test_functions_and_gradients(replacing, layout):
+def test_functions_and_gradients(accelerated, layout):
     """As people call them: the value and the first gradient are ours, the second goes as the builtin's does."""
 
     def results(f):
-        (x,) = replacing.inputs(layout, dtype=torch.float32)
+        (x,) = accelerated.inputs(layout, dtype=torch.float32)
         y = f(x)
         g = torch.empty_like(y).copy_(torch.linspace(-1, 1, y.numel()).reshape(y.shape))
         (first,) = torch.autograd.grad(y, x, g, retain_graph=True)
         (smooth,) = torch.autograd.grad(y, x, g, create_graph=True)
         return y, first, *torch.autograd.grad(smooth.sum(), x)
 
-    ours, before = results(replacing), results(replacing.builtin)
+    ours, before = results(accelerated), results(accelerated.builtin)
     with accelerate():
-        got = results(replacing.builtin)
+        got = results(accelerated.builtin)
     assert all(map(torch.equal, got[:2], ours[:2]))
     assert [t.stride() for t in got] == [t.stride() for t in before]
     assert_close(got, before)
-    assert all(map(torch.equal, results(replacing.builtin), before))
+    assert all(map(torch.equal, results(accelerated.builtin), before))
 
 
 MODULES = {"mish": nn.Mish, "swish": nn.SiLU, "gelu_tanh": lambda **_: nn.GELU("tanh"), "selu": nn.SELU}
@@ -174,11 +172,11 @@ def test_modules(inplace):
             assert torch.equal(module(inplace=inplace)(x.clone()), getattr(torch.ops.actinium, name)(x)), name
 
 
-def test_inference_mode(replacing):
+def test_inference_mode(accelerated):
     x = inputs(torch.float32)[0]
     with accelerate(), torch.inference_mode():
-        y = replacing.builtin(x)
-    assert y.is_inference() and torch.equal(y, replacing(x))
+        y = accelerated.builtin(x)
+    assert y.is_inference() and torch.equal(y, accelerated(x))
 
 
 def test_inplace_gradients():

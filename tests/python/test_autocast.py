@@ -40,6 +40,10 @@ def test_a_network_learns(half):
         actinium.nn.Mish(inplace=True),
         actinium.nn.GELUTanh(),
         actinium.nn.SELU(),
+        actinium.nn.QuickGELU(),
+        actinium.nn.ELU(1.5, inplace=True),
+        actinium.nn.LeakyReLU(),
+        actinium.nn.Tanh(),
         actinium.nn.Maxout(3),
     )
     optimizer = torch.optim.SGD(network.parameters(), 0.01)

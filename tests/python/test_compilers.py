@@ -165,6 +165,30 @@ def gelu_tanh(x):
     return ops.gelu_tanh(x)
 
 
+def quick_gelu(x):
+    return ops.quick_gelu(x)
+
+
+def elu(x):
+    return ops.elu(x, 1.5)
+
+
+def relu(x):
+    return ops.relu(x)
+
+
+def leaky_relu(x):
+    return ops.leaky_relu(x, -0.5)
+
+
+def sigmoid(x):
+    return ops.sigmoid(x)
+
+
+def tanh(x):
+    return ops.tanh(x)
+
+
 def swish(x):
     return ops.swish(x, 1.5)
 
@@ -185,7 +209,8 @@ def inplace(x, beta: torch.Tensor):
     return ops.swish_(ops.mish_(x * 1), beta)
 
 
-SCRIPTS = {f.__name__: f for f in (mish, selu, gelu_tanh, swish, swish_tensor, dice, maxout, inplace)}
+POINTWISE_SCRIPTS = (mish, selu, gelu_tanh, quick_gelu, elu, relu, leaky_relu, sigmoid, tanh, swish)
+SCRIPTS = {f.__name__: f for f in (*POINTWISE_SCRIPTS, swish_tensor, dice, maxout, inplace)}
 
 
 def saved(script):

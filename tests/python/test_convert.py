@@ -93,6 +93,14 @@ TORCH = {
     "swish": ((nn.SiLU(), "Swish(beta=1.0)"), (nn.SiLU(inplace=True), "Swish(beta=1.0, inplace=True)")),
     "gelu_tanh": ((nn.GELU(approximate="tanh"), "GELUTanh()"),),
     "selu": ((nn.SELU(), "SELU()"), (nn.SELU(inplace=True), "SELU(inplace=True)")),
+    "elu": ((nn.ELU(1.5), "ELU(alpha=1.5)"), (nn.ELU(inplace=True), "ELU(alpha=1.0, inplace=True)")),
+    "sigmoid": ((nn.Sigmoid(), "Sigmoid()"),),
+    "tanh": ((nn.Tanh(), "Tanh()"),),
+}
+# What is replaced where a mapping says so.
+LEFT_TO_TORCH = {
+    "relu": (nn.ReLU(inplace=True), lambda module: actinium.nn.ReLU(module.inplace)),
+    "leaky_relu": (nn.LeakyReLU(0.2), lambda module: actinium.nn.LeakyReLU(module.negative_slope, module.inplace)),
 }
 OTHERS = (
     # Says that it is in place, and is not; and the other way round.
@@ -106,7 +114,11 @@ OTHERS = (
         pointwise("monai.networks.blocks.activation.Swish", lambda x: x * torch.sigmoid(1.5 * x), alpha=1.5),
         "Swish(beta=1.5)",
     ),
-    (pointwise("open_clip.transformer.QuickGELU", lambda x: x * torch.sigmoid(1.702 * x)), "Swish(beta=1.702)"),
+    (pointwise("clip.model.QuickGELU", lambda x: x * torch.sigmoid(1.702 * x)), "QuickGELU()"),
+    (pointwise("open_clip.transformer.QuickGELU", lambda x: x * torch.sigmoid(1.702 * x)), "QuickGELU()"),
+    (pointwise("transformers.activations.QuickGELUActivation", lambda x: x * torch.sigmoid(1.702 * x)), "QuickGELU()"),
+    (pointwise("timm.layers.activations.Sigmoid", torch.sigmoid, inplace=False), "Sigmoid()"),
+    (pointwise("timm.layers.activations.Tanh", torch.tanh, inplace=False), "Tanh()"),
     (
         pointwise("transformers.activations.GELUTanh", functools.partial(F.gelu, approximate="tanh")),
         "GELUTanh()",
@@ -155,7 +167,7 @@ def run(module):
 
 
 def test_every_operator_that_torch_has_is_replaced():
-    assert set(TORCH) == {row.base for row in BUILTINS}
+    assert TORCH.keys() | LEFT_TO_TORCH.keys() == {row.base for row in BUILTINS}
 
 
 @every_replaced
@@ -443,7 +455,7 @@ def with_state():
 
 def parametrized():
     module = FuxiDice(6)
-    parametrize.register_parametrization(module, "alpha", nn.Tanh())
+    parametrize.register_parametrization(module, "alpha", nn.Softsign())
     return module
 
 
@@ -483,6 +495,10 @@ LEFT = {
     "effect": (
         pointwise("timm.layers.activations.GELUTanh", lambda x: x.copy_(F.gelu(x.clone(), approximate="tanh"))),
         "its effect on the input is not that of GELUTanh()",
+    ),
+    "in place": (
+        pointwise("timm.layers.activations.Sigmoid", torch.sigmoid_, inplace=True),
+        "its effect on the input is not that of Sigmoid()",
     ),
     "arguments": (
         pointwise("utils.activations.Mish", lambda x, y=None: y.mish()),
@@ -542,6 +558,14 @@ def test_activations_inside_of_what_is_left():
 
 def test_other_modules_are_not_mentioned():
     assert convert(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), return_report=True)[1] == ([], [])
+
+
+@pytest.mark.parametrize("old,make", LEFT_TO_TORCH.values(), ids=LEFT_TO_TORCH.keys())
+def test_left_to_torch(old, make):
+    assert convert(old, return_report=True) == (old, ([], []))
+    new = convert(copy.deepcopy(old), {type(old): make})
+    assert repr(new) == repr(old) and type(new).__module__ == "actinium.nn"
+    assert_close(run(new), run(old))
 
 
 def test_mapping():

@@ -69,6 +69,8 @@ def test_fused_values(fused, dtype):
     # Beside a root of the derivative only the absolute error is small; a subnormal may be flushed.
     assert_close(got[0], want[0], rtol=rtol, atol=torch.finfo(opmath(dtype)).tiny * 200, equal_nan=True)
     assert_close(got[1], want[1], rtol=rtol, atol=8 * eps, equal_nan=True)
+    # Even so no tail of it is cut off.
+    assert got[1][want[1].abs() > torch.finfo(dtype).tiny * 200].all()
 
 
 def test_the_switch_is_for_what_is_compiled_afterwards():

@@ -27,8 +27,21 @@ MODULES = {
         ["beta"],
     ),
     "GELUTanh": (lambda **k: actinium.nn.GELUTanh(), "GELUTanh()", []),
+    "QuickGELU": (lambda **k: actinium.nn.QuickGELU(), "QuickGELU()", []),
     "SELU": (lambda **k: actinium.nn.SELU(), "SELU()", []),
     "SELU inplace": (lambda **k: actinium.nn.SELU(inplace=True), "SELU(inplace=True)", []),
+    "ELU": (lambda **k: actinium.nn.ELU(), "ELU(alpha=1.0)", []),
+    "ELU inplace": (lambda **k: actinium.nn.ELU(1.5, True), "ELU(alpha=1.5, inplace=True)", []),
+    "ReLU": (lambda **k: actinium.nn.ReLU(), "ReLU()", []),
+    "ReLU inplace": (lambda **k: actinium.nn.ReLU(inplace=True), "ReLU(inplace=True)", []),
+    "LeakyReLU": (lambda **k: actinium.nn.LeakyReLU(), "LeakyReLU(negative_slope=0.01)", []),
+    "LeakyReLU inplace": (
+        lambda **k: actinium.nn.LeakyReLU(-0.5, True),
+        "LeakyReLU(negative_slope=-0.5, inplace=True)",
+        [],
+    ),
+    "Sigmoid": (lambda **k: actinium.nn.Sigmoid(), "Sigmoid()", []),
+    "Tanh": (lambda **k: actinium.nn.Tanh(), "Tanh()", []),
     "Dice": (
         lambda **k: actinium.nn.Dice(6, **k),
         "Dice(6, eps=1e-08, momentum=0.1, alpha=0.0, shared_alpha=False, track_running_stats=True, dim=-1)",
@@ -65,6 +78,17 @@ def test_repr_and_state(make, text, state):
     assert repr(module) == text
     assert list(module.state_dict()) == state
     assert [name for name, _ in module.named_parameters()] == [name for name in state if name in ("alpha", "beta")]
+
+
+OF_TORCH = [text for _, text, _ in MODULES.values() if hasattr(nn, text.partition("(")[0])]
+
+
+@pytest.mark.parametrize("text", OF_TORCH)
+def test_arguments_are_those_of_torch(text):
+    """Made by the same call, with the same repr and result."""
+    theirs, ours = eval(f"nn.{text}"), eval(f"actinium.nn.{text}")
+    assert repr(theirs) == repr(ours) == text
+    torch.testing.assert_close(ours(x()), theirs(x()))
 
 
 @every_module

@@ -42,10 +42,27 @@ def test_nan_in_derivatives(function, dtype):
 
 
 def test_zero_keeps_its_sign(function, dtype):
+    """f'(0) x, to the bit; sigmoid alone is not 0 there."""
     for n in LENGTHS:
         for zero in (0.0, -0.0):
-            y = function(torch.full((n,), zero, dtype=dtype))
-            assert not y.any() and (y.signbit() == (math.copysign(1, zero) < 0)).all()
+            y, slope, _ = derivatives(function, zero, dtype, n)
+            want = torch.full_like(y, 0.5) if function.base == "sigmoid" else slope * zero
+            assert torch.equal(y, want) and torch.equal(y.signbit(), want.signbit())
+
+
+def test_derivatives_at_zero_are_those_of_the_left_side(function, dtype):
+    """As torch has them where the two sides differ."""
+    info = torch.finfo(dtype)
+    for n in LENGTHS:
+        wanted = derivatives(function, -info.smallest_normal * info.eps, dtype, n)
+        for zero in (0.0, -0.0):
+            torch.testing.assert_close(derivatives(function, zero, dtype, n), wanted)
+
+
+def test_derivative_at_zero_is_that_of_the_builtin(replacing, dtype):
+    x = torch.zeros(40, dtype=dtype, requires_grad=True)
+    slopes = [torch.autograd.grad(f(x).sum(), x)[0] for f in (replacing, replacing.builtin)]
+    torch.testing.assert_close(*slopes)
 
 
 def test_subnormal_numbers(function, dtype):

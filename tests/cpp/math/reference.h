@@ -78,11 +78,43 @@ R mish(int pass, R x) {
 }
 
 template <class R>
+R sigmoid(int pass, R x) {
+  const Logistic<R> l(x);
+  if (std::isinf(static_cast<double>(x))) return pass == 0 ? l.s : R(0);
+  if (pass == 0) return l.s;
+  // s' (1 - 2s), where 1 - 2s = -expm1(x) / (1 + e^x)
+  return l.s * l.c * (pass == 1 ? R(1) : x < 0 ? -expm1(x) * l.c : expm1(-x) * l.s);
+}
+
+template <class R>
+R tanh(int pass, R x) {
+  // 2 sigmoid(2x) - 1
+  const Logistic<R> l(2 * x);
+  const R t = x < 0 ? expm1(2 * x) * l.c : -expm1(-2 * x) * l.s;
+  if (pass == 0) return x == 0 ? x : t;
+  return 4 * l.s * l.c * (pass == 1 ? R(1) : -2 * t);
+}
+
+template <class R>
+R leaky_relu(int pass, R x, R slope) {
+  if (x != x) return x;
+  if (pass == 2) return 0;
+  if (pass == 1) return x > 0 ? R(1) : slope;
+  return x > 0 ? x : slope == 0 ? R(0) : slope * x;
+}
+
+template <class R>
+R elu(int pass, R x, R alpha) {
+  if (x > 0) return pass == 0 ? x : pass == 1 ? R(1) : R(0);
+  return alpha * (pass == 0 ? expm1(x) : exp(x));
+}
+
+template <class R>
 R selu(int pass, R x) {
   const R lambda = R(1.0507009873554804934193349852946Q);
   const R alpha = R(1.6732632423543772848170429916717Q);
   if (x > 0) return pass == 0 ? lambda * x : pass == 1 ? lambda : R(0);
-  return lambda * alpha * (pass == 0 ? expm1(x) : exp(x));
+  return lambda * elu(pass, x, alpha);
 }
 
 // Distance in units of the last place that `want` has in the format of `got`. Overflow is where rounding puts it.

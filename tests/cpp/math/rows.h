@@ -20,6 +20,13 @@ inline std::vector<Row> rows() {
       {"mish", math::Activation::kMish, 1, {-0.6f, 20, -87.3f, -103.97f, -108, -110}},
       {"gelu_tanh", math::Activation::kGeluTanh, 1, {7, -9.7f, -10.1f, -10.4f, -11.25f, 11.25f}},
       {"selu", math::Activation::kSelu, 1, {-0.3466f, -50, -87.9f, -104, -110}},
+      {"quick_gelu", math::Activation::kQuickGelu, 1.702, {23.5f, -52, -61, -64, -76.4f}},
+      {"sigmoid", math::Activation::kSigmoid, 1, {40, -40, -87.3f, -88.7f, -103.97f, -110, 110, -130}},
+      {"tanh", math::Activation::kTanh, 1, {0.2f, -0.55f, 9, 20, -20, 44, 52, -55, 55}},
+      {"relu", math::Activation::kRelu, 1, {}},
+      {"leaky_relu", math::Activation::kLeakyRelu, 0.01f, {}},
+      {"elu", math::Activation::kElu, 1, {-0.3466f, -50, -87.3f, -103.97f, -110}},
+      {"elu(1.5)", math::Activation::kElu, 1.5, {-0.3466f, -50, -87.3f, -104, -110}},
       {"swish", math::Activation::kSwish, 1, {40, -88.7f, -103.97f, -108, -130, -131, 131}},
       {"swish(1.702)", math::Activation::kSwish, 1.702f, {23.5f, -52, -61, -64, -76.4f}},
       {"swish(-1.5)", math::Activation::kSwish, -1.5f, {-26.7f, 60, 70, 73, 86.7f}},
@@ -40,6 +47,18 @@ R exact(const Row& row, int pass, R x) {
       return reference::gelu_tanh(pass, x);
     case math::Activation::kSelu:
       return reference::selu(pass, x);
+    case math::Activation::kQuickGelu:
+      return reference::swish(pass, x, R(1.702Q));
+    case math::Activation::kSigmoid:
+      return reference::sigmoid(pass, x);
+    case math::Activation::kTanh:
+      return reference::tanh(pass, x);
+    case math::Activation::kRelu:
+      return reference::leaky_relu(pass, x, R(0));
+    case math::Activation::kLeakyRelu:
+      return reference::leaky_relu(pass, x, R(row.beta));
+    case math::Activation::kElu:
+      return reference::elu(pass, x, R(row.beta));
   }
   return 0;
 }

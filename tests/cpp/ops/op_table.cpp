@@ -34,15 +34,25 @@ Row pointwise(const std::string& op, Tensor (*ours)(const Tensor&), Tensor (*ref
           [=](Tensor& result, const Tensors& t) -> Tensor& { return out(result, t[0]); }};
 }
 
-Row swish_number(const std::string& name, double beta) {
+// With one number.
+Row pointwise(const std::string& name, const std::string& op, double number,
+              Tensor (*ours)(const Tensor&, const at::Scalar&), Tensor (*reference)(const Tensor&, double),
+              Tensor& (*in_place)(Tensor&, const at::Scalar&),
+              Tensor& (*out)(Tensor&, const Tensor&, const at::Scalar&)) {
   return {name,
-          "swish",
-          [=](const Tensors& t) { return swish(t[0], beta); },
-          [=](const Tensors& t) { return t[0] * torch::sigmoid(beta * t[0]); },
+          op,
+          [=](const Tensors& t) { return ours(t[0], number); },
+          [=](const Tensors& t) { return reference(t[0], number); },
           {x()},
-          call("swish", ", " + std::to_string(beta)),
-          [=](Tensor& self, const Tensors&) -> Tensor& { return swish_(self, beta); },
-          [=](Tensor& out, const Tensors& t) -> Tensor& { return swish_out(out, t[0], beta); }};
+          call(op, ", " + std::to_string(number)),
+          [=](Tensor& self, const Tensors&) -> Tensor& { return in_place(self, number); },
+          [=](Tensor& result, const Tensors& t) -> Tensor& { return out(result, t[0], number); }};
+}
+
+Row swish_number(const std::string& name, double beta) {
+  return pointwise(
+      name, "swish", beta, swish, [](const Tensor& t, double b) { return t * torch::sigmoid(b * t); }, swish_,
+      swish_out);
 }
 
 Row swish_tensor(const std::string& name, const Tensor& beta) {
@@ -107,6 +117,20 @@ const std::vector<Row>& rows() {
           "gelu_tanh", gelu_tanh, [](const Tensor& t) { return torch::gelu(t, "tanh"); }, gelu_tanh_, gelu_tanh_out),
       pointwise(
           "selu", selu, [](const Tensor& t) { return torch::selu(t); }, selu_, selu_out),
+      pointwise(
+          "quick_gelu", quick_gelu, [](const Tensor& t) { return t * torch::sigmoid(1.702 * t); }, quick_gelu_,
+          quick_gelu_out),
+      pointwise(
+          "sigmoid", sigmoid, [](const Tensor& t) { return torch::sigmoid(t); }, sigmoid_, sigmoid_out),
+      pointwise(
+          "tanh", tanh, [](const Tensor& t) { return torch::tanh(t); }, tanh_, tanh_out),
+      pointwise(
+          "relu", relu, [](const Tensor& t) { return torch::relu(t); }, relu_, relu_out),
+      pointwise(
+          "leaky_relu", "leaky_relu", 0.25, leaky_relu,
+          [](const Tensor& t, double slope) { return torch::leaky_relu(t, slope); }, leaky_relu_, leaky_relu_out),
+      pointwise(
+          "elu", "elu", 1.5, elu, [](const Tensor& t, double alpha) { return torch::elu(t, alpha); }, elu_, elu_out),
       swish_number("silu", 1.0),
       swish_number("swish", 1.5),
       swish_tensor("swish_beta", one()),

@@ -1,0 +1,56 @@
+#pragma once
+// Sigmoid: f(x) = 1 / (1 + exp(-x)).
+//
+// f is the gate of gate.h over 1. With e = exp(-|x|), f' = e / (1 + e)^2 is even, and f'' = -sign(x) e (1 - e) /
+// (1 + e)^3, where 1 - e = -expm1(-|x|) keeps its digits near 0.
+//
+#include <array>
+
+#include "csrc/math/coarse.h"
+#include "csrc/math/gate.h"
+#include "csrc/math/parameter.h"
+
+namespace actinium::math {
+inline namespace ACTINIUM_TARGET {
+
+template <class T>
+struct Sigmoid {
+  static constexpr const char* kName = "sigmoid";
+  static constexpr std::array<Parameter, 0> kParams{};
+
+  explicit ACTINIUM_HD Sigmoid(const double* /*params*/) {}
+
+  ACTINIUM_HD T f(T x) const {
+    const T near = P::min(T(kHigh), P::max(T(-kLow), x));
+    return gate(T(1), exp(P::neg(near), -F::kLift), T(F::kDown)) * T(F::kDown);
+  }
+
+  ACTINIUM_HD T df(T x) const {
+    const Exp<T> lifted = decay(x);
+    const T e = lifted.value() * T(F::kDown);
+    return P::div(lifted.value(), P::fma(e, e + T(2), T(1))) * T(F::kDown);
+  }
+
+  ACTINIUM_HD T d2f(T x) const {
+    const Exp<T> lifted = decay(x);
+    const T scale = lifted.scale * T(F::kDown);
+    const T less = P::fnma(scale, lifted.p, T(1) - scale);  // 1 - e
+    // (1 + e)^3, with 1 + e in two parts
+    const T e = lifted.value() * T(F::kDown), d = T(1) + e;
+    const T cube = d * d * P::fma(T(3), (T(1) - d) + e, d);
+    return P::flip(P::neg(P::div(lifted.value() * less, cube) * T(F::kDown)), x);
+  }
+
+ private:
+  using P = Prim<T>;
+  using Real = typename P::Real;
+  using F = Format<Real>;
+  // From kLow on f is 0, from kHigh on 1.
+  static constexpr Real kLow = sizeof(Real) == 4 ? Real(130) : Real(1063), kHigh = 40;
+
+  // exp(-|x|), lifted
+  static ACTINIUM_HD Exp<T> decay(T x) { return exp(P::neg(P::min(T(F::kTail), P::abs(x))), F::kLift); }
+};
+
+}  // namespace ACTINIUM_TARGET
+}  // namespace actinium::math

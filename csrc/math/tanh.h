@@ -1,0 +1,54 @@
+#pragma once
+// Tanh: f(x) = (1 - e) / (1 + e), e = exp(-2|x|), with the sign of x.
+//
+// 1 - e = -expm1(-2|x|) keeps its digits near 0. f' = 4e / (1 + e)^2, f'' = -2 f f'.
+#include <array>
+
+#include "csrc/math/coarse.h"
+#include "csrc/math/exp.h"
+#include "csrc/math/parameter.h"
+
+namespace actinium::math {
+inline namespace ACTINIUM_TARGET {
+
+template <class T>
+struct Tanh {
+  static constexpr const char* kName = "tanh";
+  static constexpr std::array<Parameter, 0> kParams{};
+
+  explicit ACTINIUM_HD Tanh(const double* /*params*/) {}
+
+  ACTINIUM_HD T f(T x) const {
+    const T a = P::min(T(kFlat), P::abs(x));
+    const Exp<T> e = exp(T(-2) * a, Real(0));
+    // 1 - e and 1 + e
+    const T less = P::fnma(e.scale, e.p, T(1) - e.scale), more = P::fma(e.scale, e.p, T(1) + e.scale);
+    return P::with_sign(P::abs(P::div(less, more)), x);
+  }
+
+  ACTINIUM_HD T df(T x) const {
+    const Exp<T> lifted = decay(x);
+    const T e = lifted.value() * T(F::kDown);
+    return P::div(T(4) * lifted.value(), P::fma(e, e + T(2), T(1))) * T(F::kDown);
+  }
+
+  ACTINIUM_HD T d2f(T x) const {
+    const Exp<T> lifted = decay(x);
+    const T e = lifted.value() * T(F::kDown);
+    const T slope = P::div(T(8) * lifted.value(), P::fma(e, e + T(2), T(1)));
+    return P::neg(slope * f(x)) * T(F::kDown);
+  }
+
+ private:
+  using P = Prim<T>;
+  using Real = typename P::Real;
+  using F = Format<Real>;
+  // tanh is 1 from here on
+  static constexpr Real kFlat = 20;
+
+  // exp(-2|x|), lifted
+  static ACTINIUM_HD Exp<T> decay(T x) { return exp(T(-2) * P::min(T(F::kTail / 2), P::abs(x)), F::kLift); }
+};
+
+}  // namespace ACTINIUM_TARGET
+}  // namespace actinium::math
