@@ -6,6 +6,7 @@
 #include <ATen/ops/empty_strided.h>
 
 #include <array>
+#include <cctype>
 #include <sstream>
 
 namespace actinium {
@@ -87,6 +88,20 @@ std::string shape_of(const Tensor& t) {
   std::ostringstream out;
   out << t.sym_sizes();
   return out.str();
+}
+
+std::string camel_case(const std::string& name) {
+  std::string out;
+  bool up = true;
+  for (const char c : name) {
+    if (c == '_') {
+      up = true;
+      continue;
+    }
+    out += up ? static_cast<char>(std::toupper(c)) : c;
+    up = false;
+  }
+  return out;
 }
 
 }  // namespace ops

@@ -50,4 +50,7 @@ bool same_layout(const Tensor& a, const Tensor& b);
 // "[2, 3]" of a shape, for messages.
 std::string shape_of(const Tensor& t);
 
+// "gelu_tanh" -> "GeluTanh", for what grad_fn prints.
+std::string camel_case(const std::string& name);
+
 }  // namespace actinium::ops

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <iomanip>
 #include <sstream>
 #include <utility>
@@ -98,22 +97,7 @@ void launch(const char* op, int activation, Pass pass, const double* params,
   backend.pointwise(problem);
 }
 
-// ---------------------------------------------------------------------------------------------------------- names
-
-// "gelu_tanh" -> "GeluTanh", for what grad_fn prints.
-std::string camel_case(const std::string& name) {
-  std::string out;
-  bool up = true;
-  for (const char c : name) {
-    if (c == '_') {
-      up = true;
-      continue;
-    }
-    out += up ? static_cast<char>(std::toupper(c)) : c;
-    up = false;
-  }
-  return out;
-}
+// ------------------------------------------------------------------------------------------------------ parameters
 
 // One argument, and one number kept, for each of an activation's parameters.
 template <size_t>
