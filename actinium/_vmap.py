@@ -93,14 +93,15 @@ def _sample_shape(p, bdim):
     return torch.Size(n for i, n in enumerate(p.shape) if i != bdim)
 
 
-def _swish(op, x_at, p_at, outputs_like):
-    """The forms of swish with a tensor beta: (x.., beta.., dim[, mask]). `outputs_like` has x or p for each output."""
-    self_at, beta_at = max(x_at), max(p_at)
-    dim_at = beta_at + 1
+def _parameter(op, x_at, p_at, outputs_like):
+    """Ops with one parameter, such as swish with a tensor beta: (x.., parameter.., dim[, mask]), both ending with self
+    and the parameter itself. `outputs_like` has x or p for each output."""
+    self_at, parameter_at = max(x_at), max(p_at)
+    dim_at = parameter_at + 1
 
     def rule(info, in_dims, *args):
         args = list(args)
-        shape = _sample_shape(args[beta_at], in_dims[beta_at])
+        shape = _sample_shape(args[parameter_at], in_dims[parameter_at])
         fold = _Channels(info.batch_size, args[self_at], in_dims[self_at], None if shape.numel() == 1 else args[dim_at])
         for i in x_at:
             args[i] = fold.fold(args[i], in_dims[i])
@@ -122,7 +123,7 @@ def _swish(op, x_at, p_at, outputs_like):
 def _swish_(info, in_dims, self, beta, dim=1):
     if in_dims[0] is None:
         raise RuntimeError("swish_: vmap cannot write a result for each beta of the batch into a self without batch")
-    rule = _swish(ops.swish.Tensor, (0,), (1,), "x")
+    rule = _parameter(ops.swish.Tensor, (0,), (1,), "x")
     result, _ = rule(info, in_dims, self, beta, dim)
     self.copy_(result.movedim(0, in_dims[0]))
     return self, in_dims[0]
@@ -175,6 +176,16 @@ def _maxout(op, tensors):
     return rule
 
 
+def _maxout_bias(info, in_dims, x, bias):
+    """Rows are independent of each other, and share the bias, or have it added before."""
+    x = _front(x, in_dims[0], info.batch_size)
+    if in_dims[1] is None:
+        return ops._maxout_bias(x, bias), (0, 0)
+    bias = bias.movedim(in_dims[1], 0)
+    rows = [info.batch_size, *(1 for _ in x.shape[1:-1]), x.size(-1)]
+    return ops.maxout_with_indices(x + bias.reshape(rows), bias.size(1), -1, "piece"), (0, 0)
+
+
 # ---------------------------------------------------------------------------------------------------- registration
 
 
@@ -203,10 +214,12 @@ def _defaults(op, rule):
 
 def register():
     rules = {
-        ops.swish.Tensor: _swish(ops.swish.Tensor, (0,), (1,), "x"),
+        ops.swish.Tensor: _parameter(ops.swish.Tensor, (0,), (1,), "x"),
         ops.swish_.Tensor: _swish_,
-        ops.swish_backward.Tensor: _swish(ops.swish_backward.Tensor, (0, 1), (2,), "xp"),
-        ops.swish_double_backward.Tensor: _swish(ops.swish_double_backward.Tensor, (0, 2, 3), (1, 4), "xxp"),
+        ops.swish_backward.Tensor: _parameter(ops.swish_backward.Tensor, (0, 1), (2,), "xp"),
+        ops.swish_double_backward.Tensor: _parameter(ops.swish_double_backward.Tensor, (0, 2, 3), (1, 4), "xxp"),
+        ops.prelu.default: _parameter(ops.prelu, (0,), (1,), "x"),
+        ops.prelu_backward.default: _parameter(ops.prelu_backward, (0, 1), (2,), "xp"),
         ops._dice_forward.default: _dice(ops._dice_forward, (0,), (1, 2, 3), 1, 5, "xcc"),
         ops._dice_backward.default: _dice(ops._dice_backward, (0, 1), (2, 3, 4), 2, 7, "xp"),
         ops._dice_double_backward.default: _dice(ops._dice_double_backward, (0, 2, 3), (1, 4, 5, 6), 4, 9, "xxp"),
@@ -214,6 +227,7 @@ def register():
         ops.maxout_with_indices.default: _maxout(ops.maxout_with_indices, 1),
         ops.maxout_backward.default: _maxout(ops.maxout_backward, 2),
         ops._maxout_gather.default: _maxout(ops._maxout_gather, 2),
+        ops._maxout_bias.default: _maxout_bias,
     }
     # An out= form writes where it is told to, and has no batch of its own.
     rules |= {op: _pointwise(op) for op in pointwise() if not any(arg.is_out for arg in op._schema.arguments)}

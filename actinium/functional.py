@@ -16,8 +16,10 @@ __all__ = [
     "elu",
     "gelu_tanh",
     "leaky_relu",
+    "linear_maxout",
     "maxout",
     "mish",
+    "prelu",
     "quick_gelu",
     "relu",
     "selu",
@@ -181,6 +183,30 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return torch.ops.actinium.leaky_relu(input, negative_slope)
 
 
+def prelu(input: Tensor, weight: Tensor, dim: int = 1) -> Tensor:
+    r"""PReLU: :math:`x` for :math:`x > 0`, else :math:`w x` with a learned :math:`w`. That is
+    :math:`\max(x, w x)` only for :math:`w \le 1`.
+
+    The gradients by ``input`` and ``weight`` are made in one pass.
+
+    Args:
+        input: of any shape, ``(*)``.
+        weight: one element, or one for each channel, that is of shape ``(C,)`` where ``C = input.size(dim)``; of the
+            dtype of ``input``, or float32 beside a 16-bit input.
+        dim: the dim of the channels, for a ``weight`` of more than one element.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    Raises:
+        TypeError, ValueError, IndexError: ``weight`` has another dtype or shape, or ``dim`` is out of range.
+
+    From He, Zhang, Ren and Sun, "Delving Deep into Rectifiers: Surpassing Human-Level Performance on ImageNet
+    Classification", 2015, arXiv:1502.01852, eq. 1.
+    """
+    return torch.ops.actinium.prelu(input, weight, dim)
+
+
 def sigmoid(input: Tensor) -> Tensor:
     r"""Sigmoid: :math:`\sigma(x) = 1 / (1 + e^{-x})`.
 
@@ -276,3 +302,25 @@ def maxout(input: Tensor, pieces: int, dim: int = 1, layout: str = "unit") -> Te
     From Goodfellow et al., "Maxout Networks", 2013, arXiv:1302.4389.
     """
     return torch.ops.actinium.maxout(input, pieces, dim, layout)
+
+
+def linear_maxout(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
+    r"""A Maxout layer: :math:`\max_j (W_j x + b_j)` for each unit.
+
+    The products of all pieces are one matrix product; the bias is added where the pieces are compared, in float32 for
+    16-bit types. The backward keeps the input, the weight and one byte per output.
+
+    Args:
+        input: of shape ``(*, d)``.
+        weight: of shape ``(k, m, d)``: ``k`` pieces, 1 to 256, of each of ``m`` units.
+        bias: of shape ``(k, m)``.
+
+    Returns:
+        A tensor of shape ``(*, m)``.
+
+    Raises:
+        TypeError, ValueError: a dtype or shape does not fit.
+
+    From Goodfellow, Warde-Farley, Mirza, Courville and Bengio, "Maxout Networks", 2013, arXiv:1302.4389, section 3.
+    """
+    return torch.ops.actinium.linear_maxout(input, weight, bias)

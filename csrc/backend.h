@@ -81,9 +81,10 @@ struct Maxout {
   Pass pass;
   c10::ScalarType dtype;
   int64_t outer, pieces, inner;
-  void* input;       // [outer, pieces, inner]: read, and written by kBackward
-  void* values;      // [outer, inner]: written, and read by kBackward
-  uint8_t* indices;  // [outer, inner]: written by kForward, else read
+  void* input;                 // [outer, pieces, inner]: read, and written by kBackward
+  void* values;                // [outer, inner]: written, and read by kBackward
+  uint8_t* indices;            // [outer, inner]: written by kForward, else read
+  const void* bias = nullptr;  // [pieces, inner], added to every row of the input by kForward before it compares
 };
 
 // ------------------------------------------------------------------------------------------------------- backend

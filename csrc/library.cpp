@@ -37,6 +37,7 @@ TORCH_LIBRARY(actinium, m) {
   // its error: a tensor beta must not be tried as a number first, its values would be printed at every call.
   actinium::ops::define_swish_tensor(m);
   actinium::ops::define_pointwise(m);
+  actinium::ops::define_prelu(m);
   actinium::ops::define_dice(m);
   actinium::ops::define_maxout(m);
 }

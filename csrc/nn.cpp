@@ -119,6 +119,25 @@ torch::Tensor ELUImpl::forward(torch::Tensor input) {
   return options.inplace() ? actinium::elu_(input, alpha) : actinium::elu(input, alpha);
 }
 
+// ------------------------------------------------------------------------------------------------------------ PReLU
+
+PReLUImpl::PReLUImpl(const PReLUOptions& options_) : options(options_) { reset(); }
+
+void PReLUImpl::reset() {
+  weight = register_parameter("weight", torch::empty({options.num_parameters()}));
+  reset_parameters();
+}
+
+void PReLUImpl::reset_parameters() { torch::nn::init::constant_(weight, options.init()); }
+
+torch::Tensor PReLUImpl::forward(const torch::Tensor& input) { return actinium::prelu(input, weight, options.dim()); }
+
+void PReLUImpl::pretty_print(std::ostream& stream) const {
+  stream << "actinium::nn::PReLU(num_parameters=" << options.num_parameters();
+  if (options.dim() != 1) stream << ", dim=" << options.dim();
+  stream << ')';
+}
+
 // ------------------------------------------------------------------------------------------------------------- Dice
 
 DiceImpl::DiceImpl(const DiceOptions& options_) : options(options_) { reset(); }
@@ -184,6 +203,34 @@ torch::Tensor MaxoutImpl::forward(const torch::Tensor& input) {
 void MaxoutImpl::pretty_print(std::ostream& stream) const {
   stream << "actinium::nn::Maxout(pieces=" << options.pieces() << ", dim=" << options.dim();
   stream << (options.layout() == "unit" ? "" : ", layout=" + options.layout()) << ')';
+}
+
+MaxoutLinearImpl::MaxoutLinearImpl(int64_t in_features, int64_t out_features, int64_t pieces)
+    : MaxoutLinearImpl(MaxoutLinearOptions(in_features, out_features, pieces)) {}
+MaxoutLinearImpl::MaxoutLinearImpl(const MaxoutLinearOptions& options_) : options(options_) { reset(); }
+
+void MaxoutLinearImpl::reset() {
+  const int64_t pieces = options.pieces(), units = options.out_features();
+  weight = register_parameter("weight", torch::empty({pieces, units, options.in_features()}));
+  bias = register_parameter("bias", options.bias() ? torch::empty({pieces, units}) : torch::Tensor());
+  reset_parameters();
+}
+
+void MaxoutLinearImpl::reset_parameters() {
+  const int64_t features = options.in_features();
+  const double bound = features > 0 ? 1 / std::sqrt(static_cast<double>(features)) : 0;
+  torch::nn::init::uniform_(weight, -bound, bound);
+  if (bias.defined()) torch::nn::init::uniform_(bias, -bound, bound);
+}
+
+torch::Tensor MaxoutLinearImpl::forward(const torch::Tensor& input) {
+  return actinium::linear_maxout(input, weight, bias.defined() ? std::optional<torch::Tensor>(bias) : std::nullopt);
+}
+
+void MaxoutLinearImpl::pretty_print(std::ostream& stream) const {
+  stream << std::boolalpha << "actinium::nn::MaxoutLinear(in_features=" << options.in_features()
+         << ", out_features=" << options.out_features() << ", pieces=" << options.pieces()
+         << ", bias=" << options.bias() << ')';
 }
 
 }  // namespace actinium::nn

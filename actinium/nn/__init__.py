@@ -21,7 +21,9 @@ __all__ = [
     "GELUTanh",
     "LeakyReLU",
     "Maxout",
+    "MaxoutLinear",
     "Mish",
+    "PReLU",
     "QuickGELU",
     "ReLU",
     "Sigmoid",
@@ -245,6 +247,45 @@ class LeakyReLU(Module):
         return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
 
 
+class PReLU(Module):
+    r"""PReLU, :math:`x` for :math:`x > 0`, else :math:`w x`; see :func:`actinium.functional.prelu`.
+
+    Takes the place of ``nn.PReLU``, whose weight it can load.
+
+    Args:
+        num_parameters: 1, or the number of channels.
+        init: the value that the slopes start from.
+        dim: the dim of the channels.
+
+    Attributes:
+        weight: a parameter of shape ``(num_parameters,)``.
+
+    Shape:
+        ``(*)`` to ``(*)``; with ``num_parameters > 1``, ``num_parameters`` channels along ``dim``.
+    """
+
+    __constants__ = ["dim", "num_parameters"]
+    dim: int
+    num_parameters: int
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, dim: int = 1, device=None, dtype=None) -> None:
+        super().__init__()
+        self.num_parameters = num_parameters
+        self.init = init
+        self.dim = dim
+        self.weight = Parameter(torch.empty(num_parameters, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        torch.nn.init.constant_(self.weight, self.init)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.prelu(input, self.weight, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.num_parameters}" + ("" if self.dim == 1 else f", dim={self.dim}")
+
+
 class Sigmoid(Module):
     r"""Sigmoid, :math:`1 / (1 + e^{-x})`; see :func:`actinium.functional.sigmoid`.
 
@@ -392,3 +433,54 @@ class Maxout(Module):
 
     def extra_repr(self) -> str:
         return f"pieces={self.pieces}, dim={self.dim}" + ("" if self.layout == "unit" else f", layout={self.layout}")
+
+
+class MaxoutLinear(Module):
+    r"""A fully connected Maxout layer, :math:`\max_j (W_j x + b_j)`; see :func:`actinium.functional.linear_maxout`.
+
+    Args:
+        in_features: size of each input.
+        out_features: units, the size of each output.
+        pieces: how many affine functions a unit is the largest of, 1 to 256.
+        bias: learn an additive bias.
+
+    Attributes:
+        weight: a parameter of shape ``(pieces, out_features, in_features)``, each piece initialized as the weight of
+            ``nn.Linear``: uniform between :math:`\pm 1 / \sqrt{\text{in\_features}}`.
+        bias: a parameter of shape ``(pieces, out_features)``, initialized in the same way, or None.
+
+    Shape:
+        ``(*, in_features)`` to ``(*, out_features)``.
+    """
+
+    __constants__ = ["in_features", "out_features", "pieces"]
+    in_features: int
+    out_features: int
+    pieces: int
+
+    def __init__(
+        self, in_features: int, out_features: int, pieces: int, bias: bool = True, device=None, dtype=None
+    ) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.pieces = pieces
+        self.weight = Parameter(torch.empty(pieces, out_features, in_features, device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(torch.empty(pieces, out_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        bound = self.in_features**-0.5 if self.in_features > 0 else 0.0
+        torch.nn.init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            torch.nn.init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear_maxout(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        text = f"in_features={self.in_features}, out_features={self.out_features}, pieces={self.pieces}"
+        return f"{text}, bias={self.bias is not None}"

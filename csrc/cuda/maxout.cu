@@ -41,18 +41,26 @@ struct Best {
 
 template <class S, int W>
 __global__ void __launch_bounds__(kThreads, 1)
-    columns_forward(const Columns<W> map, const S* input, S* values, uint8_t* indices) {
+    columns_forward(const Columns<W> map, const S* input, const S* bias, S* values, uint8_t* indices) {
   using T = opmath_t<S>;
+  // The pieces of a vector of outputs, with their bias.
+  const auto read = [&](int64_t thread, int j, T* x) {
+    widen(load<Vector<S, W>>(input + map.input(thread) + j * map.inner), x);
+    if (bias == nullptr) return;
+    T b[W];
+    widen(load<Vector<S, W>>(bias + map.column(thread) + j * map.inner), b);
+#pragma unroll
+    for (int e = 0; e < W; ++e) x[e] += b[e];
+  };
   for (int64_t thread = global_thread(); thread < map.threads; thread += all_threads()) {
-    const S* piece = input + map.input(thread);
     T x[W];
     Best<T> best[W];
-    widen(load<Vector<S, W>>(piece), x);
+    read(thread, 0, x);
 #pragma unroll
     for (int e = 0; e < W; ++e) best[e] = {x[e], 0};
 #pragma unroll 4
     for (int j = 1; j < map.pieces; ++j) {
-      widen(load<Vector<S, W>>(piece + j * map.inner), x);
+      read(thread, j, x);
 #pragma unroll
       for (int e = 0; e < W; ++e) best[e].next(x[e], j);
     }
@@ -229,12 +237,14 @@ struct Typed {
   S* input = static_cast<S*>(problem.input);
   S* values = static_cast<S*>(problem.values);
   uint8_t* indices = problem.indices;
+  const S* bias = static_cast<const S*>(problem.bias);
   bool forward = problem.pass == Maxout::Pass::kForward;
 
   // Vectors of some elements of the input, and of R outputs.
   bool aligned(int elements, int outputs) const {
     const auto on = [](const void* p, size_t bytes) { return reinterpret_cast<uintptr_t>(p) % bytes == 0; };
-    return on(input, elements * sizeof(S)) && on(values, outputs * sizeof(S)) && on(indices, outputs);
+    return on(input, elements * sizeof(S)) && on(values, outputs * sizeof(S)) && on(indices, outputs) &&
+           on(bias, elements * sizeof(S));
   }
 };
 
@@ -242,7 +252,7 @@ template <class S, int W, bool kForward>
 void columns(const Typed<S>& p) {
   const Columns<W> map(p.problem.outer, p.problem.pieces, p.problem.inner);
   if constexpr (kForward) {
-    start<columns_forward<S, W>>(map.threads, map, p.input, p.values, p.indices);
+    start<columns_forward<S, W>>(map.threads, map, p.input, p.bias, p.values, p.indices);
   } else {
     start<columns_backward<S, W>>(map.threads, map, p.input, p.values, p.indices);
   }
@@ -265,7 +275,7 @@ bool units(const Typed<S>& p) {
 template <class S, bool kForward>
 void run(const Maxout& problem) {
   const Typed<S> p{problem};
-  if (problem.inner > 1) {
+  if (problem.inner > 1 || problem.bias) {
     constexpr int W = kLanes<S>;
     if (problem.inner % W == 0 && p.aligned(W, W)) {
       columns<S, W, kForward>(p);

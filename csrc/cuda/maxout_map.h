@@ -28,6 +28,12 @@ struct Columns {
     const auto row = static_cast<int64_t>(across.divmod(column));
     return row * pieces * inner + static_cast<int64_t>(column) * W;
   }
+  // Of a thread's first output within inner.
+  ACTINIUM_HD int64_t column(int64_t thread) const {
+    uint64_t column = static_cast<uint64_t>(thread);
+    across.divmod(column);
+    return static_cast<int64_t>(column) * W;
+  }
 };
 
 // Few pieces side by side (inner == 1): a thread has as many outputs as together take whole vectors of V elements.

@@ -29,6 +29,8 @@
   _(SwishForward)                    \
   _(SwishBackward)                   \
   _(SwishDoubleBackward)             \
+  _(PreluForward)                    \
+  _(PreluBackward)                   \
   _(DiceForward)                     \
   _(DiceBackward)                    \
   _(DiceCenter)                      \

@@ -65,6 +65,11 @@ Tensor& swish_out(Tensor& out, const Tensor& self, const Tensor& beta, int64_t d
   return op.call(self, beta, dim, out);
 }
 
+Tensor prelu(const Tensor& self, const Tensor& weight, int64_t dim) {
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, int64_t)>("prelu");
+  return op.call(self, weight, dim);
+}
+
 Tensor dice(const Tensor& self, const Tensor& alpha, const std::optional<Tensor>& running_mean,
             const std::optional<Tensor>& running_var, bool training, double momentum, double eps, int64_t dim) {
   static const auto op = find_op<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&,
@@ -75,6 +80,11 @@ Tensor dice(const Tensor& self, const Tensor& alpha, const std::optional<Tensor>
 Tensor maxout(const Tensor& self, int64_t pieces, int64_t dim, std::string_view layout) {
   static const auto op = find_op<Tensor(const Tensor&, c10::SymInt, int64_t, c10::string_view)>("maxout");
   return op.call(self, pieces, dim, c10::string_view(layout.data(), layout.size()));
+}
+
+Tensor linear_maxout(const Tensor& self, const Tensor& weight, const std::optional<Tensor>& bias) {
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&)>("linear_maxout");
+  return op.call(self, weight, bias);
 }
 
 }  // namespace actinium

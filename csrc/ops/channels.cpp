@@ -27,6 +27,19 @@ void check_parameter(const char* op, const char* argument, const Tensor& paramet
                     channels, "], the channels of self (shape ", shape_of(self), ") along dim ", dim);
 }
 
+SymInt check_channels(const char* op, const Tensor& self, const char* argument, const Tensor& parameter, int64_t& dim) {
+  check_input(op, "self", self);
+  SymInt channels = 1;
+  if (parameter.sym_numel() == 1) {
+    dim = 0;
+  } else {
+    dim = wrap_dim(op, self, dim);
+    channels = channels_of(self, dim);
+  }
+  check_parameter(op, argument, parameter, self, channels, dim, /*one_allowed=*/true);
+  return channels;
+}
+
 Tensor along_dim(const Tensor& parameter, const Tensor& self, int64_t dim) {
   if (parameter.sym_numel() == 1) return parameter.reshape({});
   std::vector<SymInt> sizes(self.dim(), 1);

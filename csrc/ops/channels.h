@@ -17,6 +17,10 @@ SymInt channels_of(const Tensor& self, int64_t dim);
 void check_parameter(const char* op, const char* argument, const Tensor& parameter, const Tensor& self,
                      const SymInt& channels, int64_t dim, bool one_allowed);
 
+// Checks self and a parameter of one element, for which dim does not matter, or one per channel; returns their number,
+// and dim counted from the front.
+SymInt check_channels(const char* op, const Tensor& self, const char* argument, const Tensor& parameter, int64_t& dim);
+
 // A parameter of 1 or C elements as a tensor that broadcasts against self along dim.
 Tensor along_dim(const Tensor& parameter, const Tensor& self, int64_t dim);
 

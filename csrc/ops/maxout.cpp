@@ -1,5 +1,8 @@
-// Maxout (Goodfellow et al. 2013): the largest of k pieces along a dim, with one byte of index for its gradient.
+// Maxout (Goodfellow et al. 2013): the largest of k pieces along a dim, with one byte of index for its gradient, and
+// the layer that makes the pieces by a matrix product.
+#include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
 
 #include "csrc/ops/channels.h"
 #include "csrc/ops/node.h"
@@ -26,6 +29,11 @@ const auto& backward_op() {
 }
 const auto& gather_op() {
   static const auto op = find_op<Tensor(const Tensor&, const Tensor&, SymInt, int64_t, Layout)>("_maxout_gather");
+  return op;
+}
+
+const auto& bias_op() {
+  static const auto op = find_op<Values(const Tensor&, const Tensor&)>("_maxout_bias");
   return op;
 }
 
@@ -81,7 +89,7 @@ Tensor empty_ordered(c10::SymIntArrayRef sizes, const Tensor& like, at::ScalarTy
 
 // Runs a pass over dense tensors in one memory order, seen as [outer, pieces, inner].
 void run(const char* op, Maxout::Pass pass, const Tensor& wide, const Tensor& narrow, const Tensor& indices,
-         const SymInt& pieces, int64_t dim, Layout layout) {
+         const SymInt& pieces, int64_t dim, Layout layout, const Tensor& bias = {}) {
   if (wide.is_meta() || narrow.numel() == 0) return;
   const c10::DeviceGuard guard(wide.device());
   const int64_t units = narrow.size(dim);
@@ -102,6 +110,7 @@ void run(const char* op, Maxout::Pass pass, const Tensor& wide, const Tensor& na
     problem.indices = static_cast<uint8_t*>(
         pass == Maxout::Pass::kForward ? indices.mutable_data_ptr() : const_cast<void*>(indices.const_data_ptr()));
   }
+  problem.bias = bias.defined() ? bias.const_data_ptr() : nullptr;
   backend_of(op, wide).maxout(problem);
 }
 
@@ -156,6 +165,25 @@ Tensor gather(const Tensor& self, const Tensor& indices, SymInt pieces, int64_t 
   const Tensor values = empty_ordered(sizes, x, x.scalar_type());
   run(op, Maxout::Pass::kGather, x, values, in_order_of(values, indices), pieces, dim, layout);
   return values;
+}
+
+Values bias_forward(const Tensor& self, const Tensor& bias) {
+  const char* const op = "_maxout_bias";
+  check_input(op, "self", self);
+  TORCH_CHECK_VALUE(bias.dim() == 2, op, ": bias has shape ", shape_of(bias), ", expected [pieces, units]");
+  TORCH_CHECK_TYPE(bias.scalar_type() == self.scalar_type(), op, ": bias has dtype ", bias.scalar_type(),
+                   ", but self has ", self.scalar_type());
+  TORCH_CHECK(bias.device() == self.device(), op, ": bias is on ", bias.device(), ", but self is on ", self.device());
+  const SymInt pieces = bias.sym_size(0);
+  const int64_t dim = check_arguments(op, self, pieces, -1, "piece");
+  TORCH_CHECK_VALUE(self.sym_size(dim) == bias.sym_numel(), op, ": self has shape ", shape_of(self),
+                    ", but bias has shape ", shape_of(bias));
+  const auto sizes = output_sizes(op, self, pieces, dim);
+  // Rows of pieces x units, whatever the order of the dims before them.
+  const Tensor x = self.contiguous(), values = at::empty_symint(sizes, x.options());
+  const Tensor indices = at::empty_symint(sizes, x.options().dtype(at::kByte));
+  run(op, Maxout::Pass::kForward, x, values, indices, pieces, dim, "piece", bias.contiguous());
+  return {values, indices};
 }
 
 // ------------------------------------------------------------------------------------------------------ gradients
@@ -225,6 +253,53 @@ Tensor gather_autograd(DispatchKeySet keys, const Tensor& self, const Tensor& in
   return result;
 }
 
+// The gradient of bias is that of self, added up over all rows.
+struct BiasScatter {
+  static std::string name() { return "MaxoutBiasBackward0"; }
+  static constexpr int kSaved = 1;
+  std::tuple<SymInt> numbers;
+  variable_list operator()(const variable_list& grads, const std::array<Tensor, 1>& saved, Wanted wanted) const {
+    const SymInt& pieces = std::get<0>(numbers);
+    const Tensor by_self = backward_op().call(grads[0], saved[0], pieces, -1, "piece");
+    const std::vector<SymInt> rows{-1, pieces, grads[0].sym_size(-1)};
+    return {by_self, wanted(1) ? by_self.reshape_symint(rows).sum(0) : Tensor()};
+  }
+};
+
+Values bias_autograd(DispatchKeySet keys, const Tensor& self, const Tensor& bias) {
+  auto node = record(BiasScatter{{bias.sym_size(0)}}, self, bias);
+  auto [values, indices] =
+      below_autograd([&] { return bias_op().redispatch(keys & c10::after_autograd_keyset, self, bias); });
+  if (node) node->save(indices);
+  attach(values, node);
+  if (has_tangent(self) || has_tangent(bias)) {
+    const Tensor shifts = has_tangent(bias) ? tangent(bias).flatten().expand_as(self) : Tensor();
+    set_tangent(values, gather_op().call(add_defined(tangent(self), shifts), indices, bias.sym_size(0), -1, "piece"));
+  }
+  return {values, indices};
+}
+
+// ------------------------------------------------------------------------------------------------------- composite
+
+Tensor linear_maxout(const Tensor& self, const Tensor& weight, const std::optional<Tensor>& bias) {
+  const char* const op = "linear_maxout";
+  TORCH_CHECK_VALUE(weight.dim() == 3, op, ": weight has shape ", shape_of(weight),
+                    ", expected [pieces, units, features]");
+  TORCH_CHECK_VALUE(self.dim() > 0 && self.sym_size(-1) == weight.sym_size(2), op, ": self has shape ", shape_of(self),
+                    ", expected [..., ", weight.sym_size(2), "] for weight of shape ", shape_of(weight));
+  TORCH_CHECK_TYPE(
+      weight.scalar_type() == self.scalar_type() || at::autocast::is_autocast_enabled(self.device().type()), op,
+      ": weight has dtype ", weight.scalar_type(), ", but self has ", self.scalar_type());
+  const SymInt pieces = weight.sym_size(0);
+  TORCH_CHECK_VALUE(pieces >= 1 && pieces <= 256, op, ": weight has ", pieces, " pieces, expected 1 to 256");
+  const Tensor products = at::linear(self, weight.flatten(0, 1));
+  if (!bias) return forward_op().call(products, pieces, -1, "piece");
+  TORCH_CHECK_VALUE(bias->sym_sizes() == weight.sym_sizes().slice(0, 2), op, ": bias has shape ", shape_of(*bias),
+                    ", expected [", pieces, ", ", weight.sym_size(1), "] for weight of shape ", shape_of(weight));
+  // autocast has the product in a type of its own
+  return std::get<0>(bias_op().call(products, bias->to(products.scalar_type())));
+}
+
 // --------------------------------------------------------------------------------------------------- registration
 
 }  // namespace
@@ -239,6 +314,8 @@ void define_maxout(torch::Library& m) {
   m.def("maxout_backward(Tensor grad_output, Tensor indices, SymInt pieces, int dim=1, str layout=\"unit\") -> Tensor",
         tags);
   m.def("_maxout_gather(Tensor self, Tensor indices, SymInt pieces, int dim=1, str layout=\"unit\") -> Tensor", tags);
+  m.def("_maxout_bias(Tensor self, Tensor bias) -> (Tensor values, Tensor indices)", tags);
+  m.def("linear_maxout(Tensor self, Tensor weight, Tensor? bias=None) -> Tensor", tags);
 }
 
 namespace {
@@ -248,6 +325,7 @@ void device(torch::Library& m) {
   m.impl("maxout_with_indices", TORCH_FN(forward_with_indices));
   m.impl("maxout_backward", TORCH_FN(backward));
   m.impl("_maxout_gather", TORCH_FN(gather));
+  m.impl("_maxout_bias", TORCH_FN(bias_forward));
 }
 TORCH_LIBRARY_IMPL(actinium, CPU, m) { device(m); }
 TORCH_LIBRARY_IMPL(actinium, CUDA, m) { device(m); }
@@ -257,7 +335,10 @@ TORCH_LIBRARY_IMPL(actinium, Autograd, m) {
   m.impl("maxout_with_indices", TORCH_FN(indices_autograd));
   m.impl("maxout_backward", TORCH_FN(backward_autograd));
   m.impl("_maxout_gather", TORCH_FN(gather_autograd));
+  m.impl("_maxout_bias", TORCH_FN(bias_autograd));
 }
+TORCH_LIBRARY_IMPL(actinium, CompositeImplicitAutograd, m) { m.impl("linear_maxout", TORCH_FN(linear_maxout)); }
+TORCH_LIBRARY_IMPL(actinium, FuncTorchBatchedDecomposition, m) { m.impl("linear_maxout", TORCH_FN(linear_maxout)); }
 
 }  // namespace
 }  // namespace actinium::ops

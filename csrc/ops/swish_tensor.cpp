@@ -34,29 +34,15 @@ struct SwishTensor {
 
   // ---- device and Meta
 
-  // Channels that beta has numbers for: dim is ignored where it has one.
-  static SymInt check(const char* op, const Tensor& self, const Tensor& beta, int64_t& dim) {
-    check_input(op, "self", self);
-    if (beta.sym_numel() == 1) {
-      dim = 0;
-      check_parameter(op, "beta", beta, self, 1, dim, /*one_allowed=*/true);
-      return 1;
-    }
-    dim = wrap_dim(op, self, dim);
-    const SymInt channels = channels_of(self, dim);
-    check_parameter(op, "beta", beta, self, channels, dim, /*one_allowed=*/true);
-    return channels;
-  }
-
   static Tensor forward(const Tensor& self, const Tensor& beta, int64_t dim) {
-    const SymInt channels = check("swish", self, beta, dim);
+    const SymInt channels = check_channels("swish", self, "beta", beta, dim);
     const Tensor out = output_like(self);
     if (!self.is_meta()) run(out, self, beta, dim, channels.expect_int());
     return out;
   }
 
   static void forward_into(const Tensor& out, const Tensor& self, const Tensor& beta, int64_t dim) {
-    const SymInt channels = check("swish", self, beta, dim);
+    const SymInt channels = check_channels("swish", self, "beta", beta, dim);
     prepare_out("swish", out, self);
     if (!self.is_meta()) run(out, self, beta, dim, channels.expect_int());
   }
@@ -73,7 +59,7 @@ struct SwishTensor {
   static Gradients backward(const Tensor& grad, const Tensor& self, const Tensor& beta, int64_t dim,
                             std::array<bool, 2> mask) {
     const char* const op = "swish_backward";
-    const SymInt channels = check(op, self, beta, dim);
+    const SymInt channels = check_channels(op, self, "beta", beta, dim);
     check_like(op, "grad_output", grad, self);
     if (self.is_meta()) {
       return {mask[0] ? output_like(self) : Tensor(), mask[1] ? at::empty_like(beta) : Tensor()};
@@ -91,7 +77,7 @@ struct SwishTensor {
                                          const Tensor& grad, const Tensor& self, const Tensor& beta, int64_t dim,
                                          std::array<bool, 3> mask) {
     const char* const op = "swish_double_backward";
-    const SymInt channels = check(op, self, beta, dim);
+    const SymInt channels = check_channels(op, self, "beta", beta, dim);
     check_like(op, "grad_output", grad, self);
     if (gg_self) check_like(op, "grad_grad_self", *gg_self, self);
     if (gg_beta) check_like(op, "grad_grad_beta", *gg_beta, beta);

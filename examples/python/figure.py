@@ -1,4 +1,4 @@
-"""The picture: f and f' of the six activations, and the error of the pointwise ones over their left tail."""
+"""The picture: f and f' of six of the activations, and the error of the pointwise ones over their left tail."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The six activations, each in a small network of the kind that it is used in.
+"""The activations, each in a small network of the kind that it is used in.
 
 A network is made by a function of `activation`, which makes the module in question for a number of features; so the
 same function makes it with Actinium's module and with the one that it is compared with. Images come as (N, 1, 8, 8).
@@ -15,12 +15,13 @@ import actinium
 PIXELS = 64
 CLASSES = 10
 PIECES = 4  # of a unit of Maxout
+UNITS = 64  # of a layer of Maxout
 
 Factory = Callable[[int], nn.Module]
 
 
 def convolutional(activation: Factory) -> nn.Module:
-    """Mish and Swish: two convolutions."""
+    """Mish, Swish, ELU, PReLU and Tanh: two convolutions."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1),
         activation(16),
@@ -98,6 +99,46 @@ def maxout(activation: Factory) -> nn.Module:
     )
 
 
+def maxout_layers(layer: Factory) -> nn.Module:
+    """The same with layers that make their pieces themselves."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        layer(PIXELS),
+        nn.Dropout(0.3),
+        nn.Linear(UNITS, PIXELS),
+        layer(PIXELS),
+        nn.Dropout(0.3),
+        nn.Linear(UNITS, CLASSES),
+    )
+
+
+class GatedBlock(nn.Module):
+    """The MLP block of recent language models: x + W2 (silu(a) b), where (a, b) = W1 norm(x)."""
+
+    def __init__(self, width: int, activation: Factory) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 4 * width)
+        self.activation = activation(4 * width)
+        self.contract = nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.contract(self.activation(self.expand(self.norm(x))))
+
+
+def gated(activation: Factory) -> nn.Module:
+    """SwiGLU: two gated MLP blocks."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(PIXELS, PIXELS),
+        GatedBlock(PIXELS, activation),
+        GatedBlock(PIXELS, activation),
+        nn.LayerNorm(PIXELS),
+        nn.Linear(PIXELS, CLASSES),
+    )
+
+
 class CompositeDice(nn.Module):
     """Dice as it is written without Actinium."""
 
@@ -118,6 +159,34 @@ class CompositeMaxout(nn.Module):
         return x.view(x.size(0), x.size(1) // PIECES, PIECES).max(dim=2).values
 
 
+class CompositeMaxoutLinear(nn.Module):
+    """A layer of Maxout as it is written without Actinium."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        layer = actinium.nn.MaxoutLinear(features, UNITS, PIECES)  # the same initial values
+        self.weight, self.bias = layer.weight, layer.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = nn.functional.linear(x, self.weight.flatten(0, 1), self.bias.flatten())
+        return y.view(x.size(0), PIECES, UNITS).max(dim=1).values
+
+
+class CompositeQuickGELU(nn.Module):
+    """As in CLIP."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class CompositeSwiGLU(nn.Module):
+    """SwiGLU as it is written without Actinium."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = x.chunk(2, dim=-1)
+        return nn.functional.silu(gate) * up
+
+
 @dataclass(frozen=True)
 class Activation:
     name: str
@@ -131,7 +200,20 @@ ACTIVATIONS = [
     Activation("mish", convolutional, lambda _: actinium.nn.Mish(), lambda _: nn.Mish(), "nn.Mish"),
     Activation("swish", convolutional, lambda _: actinium.nn.Swish(), lambda _: nn.SiLU(), "nn.SiLU"),
     Activation("gelu_tanh", blocks, lambda _: actinium.nn.GELUTanh(), lambda _: nn.GELU("tanh"), 'nn.GELU("tanh")'),
+    Activation("gelu", blocks, lambda _: actinium.nn.GELU(), lambda _: nn.GELU(), "nn.GELU"),
+    Activation("quick_gelu", blocks, lambda _: actinium.nn.QuickGELU(), lambda _: CompositeQuickGELU(), "x s(1.702x)"),
+    Activation("elu", convolutional, lambda _: actinium.nn.ELU(), lambda _: nn.ELU(), "nn.ELU"),
+    Activation("prelu", convolutional, actinium.nn.PReLU, nn.PReLU, "nn.PReLU"),
+    Activation("tanh", convolutional, lambda _: actinium.nn.Tanh(), lambda _: nn.Tanh(), "nn.Tanh"),
+    Activation("swiglu", gated, lambda _: actinium.nn.Gated("swish"), lambda _: CompositeSwiGLU(), "chunk, silu, mul"),
     Activation("selu", self_normalizing, lambda _: actinium.nn.SELU(), lambda _: nn.SELU(), "nn.SELU"),
     Activation("dice", adaptive, actinium.nn.Dice, CompositeDice, "BatchNorm1d, sigmoid"),
     Activation("maxout", maxout, lambda _: actinium.nn.Maxout(PIECES), lambda _: CompositeMaxout(), "view, max"),
+    Activation(
+        "maxout_linear",
+        maxout_layers,
+        lambda features: actinium.nn.MaxoutLinear(features, UNITS, PIECES),
+        CompositeMaxoutLinear,
+        "linear, max",
+    ),
 ]

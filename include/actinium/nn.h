@@ -184,6 +184,31 @@ class ACTINIUM_API ELUImpl : public torch::nn::Cloneable<ELUImpl> {
 };
 TORCH_MODULE(ELU);
 
+// ------------------------------------------------------------------------------------------------------------ PReLU
+
+struct PReLUOptions {
+  /// 1, or the number of channels.
+  TORCH_ARG(int64_t, num_parameters) = 1;
+  /// The value that the slopes start from.
+  TORCH_ARG(double, init) = 0.25;
+  /// The dim of the channels.
+  TORCH_ARG(int64_t, dim) = 1;
+};
+
+/// PReLU, x for x > 0, else weight x with a weight that is learned. Any shape, with num_parameters channels along dim.
+class ACTINIUM_API PReLUImpl : public torch::nn::Cloneable<PReLUImpl> {
+ public:
+  explicit PReLUImpl(const PReLUOptions& options_ = {});
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void reset_parameters();
+  void pretty_print(std::ostream& stream) const override;
+  PReLUOptions options;
+  /// Of shape [num_parameters].
+  torch::Tensor weight;
+};
+TORCH_MODULE(PReLU);
+
 // ------------------------------------------------------------------------------------------------------------- Dice
 
 struct DiceOptions {
@@ -249,5 +274,35 @@ class ACTINIUM_API MaxoutImpl : public torch::nn::Cloneable<MaxoutImpl> {
   MaxoutOptions options;
 };
 TORCH_MODULE(Maxout);
+
+struct MaxoutLinearOptions {
+  MaxoutLinearOptions(int64_t in_features, int64_t out_features, int64_t pieces)
+      : in_features_(in_features), out_features_(out_features), pieces_(pieces) {}
+  /// The sizes of an input and of an output.
+  TORCH_ARG(int64_t, in_features);
+  TORCH_ARG(int64_t, out_features);
+  /// How many affine functions a unit is the largest of, 1 to 256.
+  TORCH_ARG(int64_t, pieces);
+  /// Whether there is an additive bias.
+  TORCH_ARG(bool, bias) = true;
+};
+
+/// A fully connected Maxout layer, max_j (W_j x + b_j). [*, in_features] to [*, out_features].
+///
+///     actinium::nn::MaxoutLinear layer(64, 32, 4);
+class ACTINIUM_API MaxoutLinearImpl : public torch::nn::Cloneable<MaxoutLinearImpl> {
+ public:
+  MaxoutLinearImpl(int64_t in_features, int64_t out_features, int64_t pieces);
+  explicit MaxoutLinearImpl(const MaxoutLinearOptions& options_);
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void reset_parameters();
+  void pretty_print(std::ostream& stream) const override;
+  MaxoutLinearOptions options;
+  /// Of shapes [pieces, out_features, in_features] and [pieces, out_features]; as torch::nn::Linear initializes its
+  /// own.
+  torch::Tensor weight, bias;
+};
+TORCH_MODULE(MaxoutLinear);
 
 }  // namespace actinium::nn

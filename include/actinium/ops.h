@@ -82,6 +82,14 @@ ACTINIUM_API at::Tensor elu(const at::Tensor& self, const at::Scalar& alpha = 1)
 ACTINIUM_API at::Tensor& elu_(at::Tensor& self, const at::Scalar& alpha = 1);
 ACTINIUM_API at::Tensor& elu_out(at::Tensor& out, const at::Tensor& self, const at::Scalar& alpha = 1);
 
+/// PReLU: x for x > 0, weight x else, with a learned weight; dx and dweight are made in one pass. (He, Zhang, Ren & Sun
+/// 2015, arXiv:1502.01852, eq. 1.)
+///
+/// \param self  any shape.
+/// \param weight  one element, or [C] with C = self.size(dim); of self's dtype, or float32 beside a 16-bit self.
+/// \param dim  the dim of the channels, for a weight of more than one element.
+ACTINIUM_API at::Tensor prelu(const at::Tensor& self, const at::Tensor& weight, int64_t dim = 1);
+
 /// Dice: p x + (1 - p) alpha x with p = sigmoid((x - mean) / sqrt(var + eps)), mean and (biased) variance over every
 /// dim but `dim`. (Zhou et al. 2018, arXiv:1706.06978, section 5.2.)
 ///
@@ -108,5 +116,14 @@ ACTINIUM_API at::Tensor dice(const at::Tensor& self, const at::Tensor& alpha,
 /// The first of equal pieces wins and receives the gradient; NaN wins over all. The backward keeps one byte per output.
 ACTINIUM_API at::Tensor maxout(const at::Tensor& self, int64_t pieces, int64_t dim = 1,
                                std::string_view layout = "unit");
+
+/// A Maxout layer, max_j (W_j x + b_j): one matrix product for all pieces; the bias is added where they are compared.
+///
+/// \param self  [*, d].
+/// \param weight  [k, m, d]: k pieces, 1 to 256, of each of m units.
+/// \param bias  [k, m], or absent.
+/// \returns [*, m].
+ACTINIUM_API at::Tensor linear_maxout(const at::Tensor& self, const at::Tensor& weight,
+                                      const std::optional<at::Tensor>& bias = std::nullopt);
 
 }  // namespace actinium

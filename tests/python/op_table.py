@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -70,7 +71,7 @@ class Row:
 
     @property
     def pointwise(self):
-        return self.base not in ("dice", "maxout")
+        return self.base not in ("prelu", "dice", "maxout")
 
     @property
     def reference(self):
@@ -155,6 +156,21 @@ def swish_tensor(name, beta, dim):
         exact=lambda x, beta: formulas.swish(LONG, numbers(x), numbers(along(beta, x, dim))),
         composite=lambda x, beta: formulas.swish(TORCH, x, along(beta, x, dim)),
         span=50.0,
+        dim=dim,
+    )
+
+
+def prelu(weight, dim):
+    def composite(x, w):
+        return torch.where(x > 0, x, along(w, x, dim) * x)
+
+    return Row(
+        name=f"prelu({weight},dim={dim})",
+        base="prelu",
+        arguments=lambda x, w: (w, dim),
+        learned=(lambda x: (channels(x, dim) - 1,)) if weight == "C" else lambda x: (x.new_full((1,), 0.25),),
+        composite=composite,
+        exact=lambda x, w: np.where(numbers(x) > 0, numbers(x), numbers(along(w, x, dim)) * numbers(x)),
         dim=dim,
     )
 
@@ -261,6 +277,9 @@ ROWS = (
     swish_tensor("channels", lambda x: (channels(x, 1),), 1),
     swish_tensor("channels", lambda x: (channels(x, -1),), -1),
     swish_tensor("channels", lambda x: (channels(x, 0),), 0),
+    prelu("1", 1),
+    prelu("C", 1),
+    prelu("C", -1),
     dice("train", "C", -1, training=True, stats=True),
     dice("train", "1", 1, training=True, stats=True),
     dice("train without stats", "C", 0, training=True, stats=False),

@@ -86,11 +86,12 @@ struct Largest {
   }
 };
 
-template <class scalar_t, bool kIndices>
+template <class scalar_t, bool kIndices, bool kBias>
 void forward(const Maxout& problem, int64_t begin, int64_t end) {
   using T = compute_t<scalar_t>;
   constexpr int64_t kStep = kLanes<T>;
   const auto* const input = static_cast<const scalar_t*>(problem.input);
+  const auto* const bias = static_cast<const scalar_t*>(problem.bias);
   auto* const values = static_cast<scalar_t*>(problem.values);
   const auto write = [&](int64_t to, const Largest<T, kIndices>& largest) {
     store(values + to, largest.best);
@@ -100,9 +101,12 @@ void forward(const Maxout& problem, int64_t begin, int64_t end) {
     int64_t i = 0;
     if (distance == 1) {
       for (; i + kStep <= count; i += kStep) {
-        write(to + i, {problem.pieces, [&](int64_t j) { return load<T>(input + from + i + j * problem.inner); }});
+        write(to + i, {problem.pieces, [&](int64_t j) {
+                         const T piece = load<T>(input + from + i + j * problem.inner);
+                         return kBias ? piece + load<T>(bias + (to + i) % problem.inner + j * problem.inner) : piece;
+                       }});
       }
-    } else if (problem.pieces <= Units<T>::kMaxPieces && count >= kStep) {
+    } else if (!kBias && problem.pieces <= Units<T>::kMaxPieces && count >= kStep) {
       const Units<T> units(problem.pieces);
       with_pieces(problem.pieces, [&](auto constant) {
         const int64_t pieces = constant ? constant : problem.pieces;
@@ -123,8 +127,14 @@ void forward(const Maxout& problem, int64_t begin, int64_t end) {
     for (; i < count; i += kStep) {
       const int64_t n = std::min(kStep, count - i);
       const Largest<T, kIndices> largest(problem.pieces, [&](int64_t j) {
-        return load_some<T, scalar_t>(reinterpret_cast<const char*>(input + from + i * distance + j * problem.inner),
-                                      distance * sizeof(scalar_t), n);
+        const T piece =
+            load_some<T, scalar_t>(reinterpret_cast<const char*>(input + from + i * distance + j * problem.inner),
+                                   distance * sizeof(scalar_t), n);
+        if constexpr (!kBias) return piece;
+        // Side by side, all positions have the one bias of piece j.
+        const auto* const added = bias + (to + i) % problem.inner + j * problem.inner;
+        return piece + load_some<T, scalar_t>(reinterpret_cast<const char*>(added),
+                                              problem.inner == 1 ? 0 : sizeof(scalar_t), n);
       });
       store_some(values + to + i, n, largest.best);
       if constexpr (kIndices) {
@@ -206,7 +216,8 @@ MaxoutLoop maxout_loop(const Maxout& problem) {
     using scalar_t = decltype(zero);
     switch (problem.pass) {
       case Maxout::Pass::kForward:
-        return problem.indices ? forward<scalar_t, true> : forward<scalar_t, false>;
+        if (problem.bias) return problem.indices ? forward<scalar_t, true, true> : forward<scalar_t, false, true>;
+        return problem.indices ? forward<scalar_t, true, false> : forward<scalar_t, false, false>;
       case Maxout::Pass::kBackward:
         return backward<scalar_t>;
       default:

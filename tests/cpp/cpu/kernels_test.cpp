@@ -432,6 +432,27 @@ void maxout(const Kernels& kernels) {
     cut(problem);
     for (int64_t p = 0; p < n; ++p) ASSERT_TRUE(same_bits(alone[p], values[p]));
 
+    // With a bias for every column of a row, in the type that is computed in; the winners are those of the sums.
+    const auto bias = samples<scalar_t>(pieces * inner, 13);
+    std::vector<uint8_t> winners(n);
+    problem.bias = bias.data(), problem.indices = winners.data();
+    cut(problem);
+    for (int64_t p = 0; p < n; ++p) {
+      using opmath_t = std::conditional_t<std::is_same_v<scalar_t, double>, double, float>;
+      const auto sum = [&](int64_t j) {
+        return static_cast<opmath_t>(x[(p / inner * pieces + j) * inner + p % inner]) +
+               static_cast<opmath_t>(bias[j * inner + p % inner]);
+      };
+      int64_t best = 0;
+      for (int64_t j = 1; j < pieces; ++j) {
+        if (sum(best) == sum(best) && (sum(j) > sum(best) || sum(j) != sum(j))) best = j;
+      }
+      // The copy without vectors compares float32 as double.
+      if (winners[p] != best) ASSERT_EQ(static_cast<float>(sum(winners[p])), static_cast<float>(sum(best)));
+      ASSERT_TRUE(same_bits(alone[p], static_cast<scalar_t>(sum(best)))) << outer << " " << pieces << " " << inner;
+    }
+    problem.bias = nullptr;
+
     problem.pass = Maxout::Pass::kGather, problem.indices = indices.data(), problem.values = gathered.data();
     cut(problem);
     for (int64_t p = 0; p < n; ++p) ASSERT_TRUE(same_bits(gathered[p], values[p]));

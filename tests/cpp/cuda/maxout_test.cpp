@@ -53,6 +53,20 @@ TYPED_TEST(MaxoutKernels, AllPasses) {
             ASSERT_TRUE(same(values[out], bare[out]));
           }
 
+          Buffer<S> bias(pieces * inner, offset, random);
+          problem.bias = bias.data();
+          maxout(problem);
+          ASSERT_TRUE(values.intact() && indices.intact());
+          for (int64_t out = 0; out < want.size(); ++out) {
+            const auto sum = [&](int64_t j) { return x.at(input_of(out, j)) + bias.at(out % inner + j * inner); };
+            int64_t best = 0;
+            for (int64_t j = 1; j < pieces && !std::isnan(sum(best)); ++j) {
+              if (std::isnan(sum(j)) || sum(j) > sum(best)) best = j;
+            }
+            ASSERT_EQ(indices[out], best) << outer << " " << pieces << " " << inner << ": " << out;
+            ASSERT_TRUE(std::isnan(sum(best)) ? std::isnan(values.at(out)) : same(values[out], narrow<S>(sum(best))));
+          }
+
           Buffer<S> grad(outer * inner, offset, random), grad_input(x.size(), offset);
           problem = {Maxout::Pass::kBackward, kDtype<S>,   outer,      pieces, inner,
                      grad_input.data(),       grad.data(), want.data()};

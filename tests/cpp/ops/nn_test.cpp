@@ -36,6 +36,12 @@ std::vector<Module> modules() {
       {"", AnyModule(nn::Dice(6)), {"alpha", "running_mean", "running_var", "num_batches_tracked"}},
       {"", AnyModule(nn::Dice(nn::DiceOptions(6).shared_alpha(true).track_running_stats(false))), {"alpha"}},
       {"", AnyModule(nn::Maxout(2)), {}},
+      {"actinium::nn::PReLU(num_parameters=1)", AnyModule(nn::PReLU()), {"weight"}},
+      {"", AnyModule(nn::PReLU(nn::PReLUOptions().num_parameters(6))), {"weight"}},
+      {"actinium::nn::MaxoutLinear(in_features=6, out_features=4, pieces=3, bias=true)",
+       AnyModule(nn::MaxoutLinear(6, 4, 3)),
+       {"weight", "bias"}},
+      {"", AnyModule(nn::MaxoutLinear(nn::MaxoutLinearOptions(6, 4, 3).bias(false))), {"weight"}},
   };
 }
 

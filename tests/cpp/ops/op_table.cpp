@@ -66,6 +66,15 @@ Row swish_tensor(const std::string& name, const Tensor& beta) {
           [](Tensor& out, const Tensors& t) -> Tensor& { return swish_out(out, t[0], t[1]); }};
 }
 
+Row prelu_row(const std::string& name, const Tensor& weight) {
+  return {name,
+          "prelu",
+          [](const Tensors& t) { return prelu(t[0], t[1]); },
+          [](const Tensors& t) { return torch::where(t[0] > 0, t[0], along_1(t[1], t[0]) * t[0]); },
+          {x(), weight},
+          call("prelu", ", p")};
+}
+
 // Statistics in the type that x is computed in.
 Tensor running_mean(const Tensor& x) {
   const auto dtype = x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
@@ -135,6 +144,8 @@ const std::vector<Row>& rows() {
       swish_number("swish", 1.5),
       swish_tensor("swish_beta", one()),
       swish_tensor("swish_beta_per_channel", per_channel()),
+      prelu_row("prelu", one()),
+      prelu_row("prelu_per_channel", per_channel()),
       dice_row("dice_training", per_channel(), true, true, ""),
       dice_row("dice_evaluation", one(), false, true, ""),
       dice_row("dice_training_without_statistics", one(), true, false, ", p, None, None, True, 0.1, 1e-8, 1"),
