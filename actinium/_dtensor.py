@@ -48,7 +48,7 @@ def _channelwise(x, dim, shared, batch_stats):
             yield {"x": p, "c": shard} | ({"p": replicate, "g": partial} if shared else {"p": shard, "g": shard})
 
 
-def _swish(tensors, arguments):
+def _parameter(tensors, arguments):
     x, shared = tensors["x"], prod(tensors["p"][-1].shape) == 1
     return _channelwise(x, None if shared else arguments["dim"] % x[-1].ndim, shared, batch_stats=False)
 
@@ -69,6 +69,14 @@ def _maxout(tensors, arguments):
     for p in _placements(wide + narrow):
         if p.is_replicate() or p.dim != dim or (splits and p.is_shard()):
             yield {"x": p, "w": p}
+
+
+def _maxout_bias(tensors, arguments):
+    """The last dim holds the pieces as blocks, and stays whole."""
+    (wide,) = tensors["w"]
+    for p in _placements([wide]):
+        if p.is_replicate() or p.dim != wide.ndim - 1:
+            yield {"w": p, "x": p, "p": dist.tensor.Replicate()}
 
 
 # ---------------------------------------------------------------------------------------------------- registration
@@ -107,11 +115,13 @@ def _register(op, rule, inputs, outputs):
 
 def _register_all():
     rules = {
-        ops.swish.Tensor: (_swish, "xp", "x"),
-        ops.swish_.Tensor: (_swish, "xp", "x"),
-        ops.swish.Tensor_out: (_swish, "xpx", "x"),
-        ops.swish_backward.Tensor: (_swish, "xxp", "xg"),
-        ops.swish_double_backward.Tensor: (_swish, "xpxxp", "xxg"),
+        ops.swish.Tensor: (_parameter, "xp", "x"),
+        ops.swish_.Tensor: (_parameter, "xp", "x"),
+        ops.swish.Tensor_out: (_parameter, "xpx", "x"),
+        ops.swish_backward.Tensor: (_parameter, "xxp", "xg"),
+        ops.swish_double_backward.Tensor: (_parameter, "xpxxp", "xxg"),
+        ops.prelu.default: (_parameter, "xp", "x"),
+        ops.prelu_backward.default: (_parameter, "xxp", "xg"),
         ops._dice_forward.default: (_dice, "xpcc", "xcc"),
         ops._dice_backward.default: (_dice, "xxpcc", "xg"),
         ops._dice_double_backward.default: (_dice, "xpxxpcc", "xxg"),
@@ -119,6 +129,7 @@ def _register_all():
         ops.maxout_with_indices.default: (_maxout, "w", "xx"),
         ops.maxout_backward.default: (_maxout, "xx", "w"),
         ops._maxout_gather.default: (_maxout, "wx", "x"),
+        ops._maxout_bias.default: (_maxout_bias, "wp", "xx"),
     }
     for op in pointwise():
         # DTensor tells an out= form by the overload's name, which grad_input is not.

@@ -69,7 +69,7 @@ Row swish_tensor(const std::string& name, const Tensor& beta) {
 Row prelu_row(const std::string& name, const Tensor& weight) {
   return {name,
           "prelu",
-          [](const Tensors& t) { return prelu(t[0], t[1]); },
+          [](const Tensors& t) { return actinium::prelu(t[0], t[1]); },
           [](const Tensors& t) { return torch::where(t[0] > 0, t[0], along_1(t[1], t[0]) * t[0]); },
           {x(), weight},
           call("prelu", ", p")};
