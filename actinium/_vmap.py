@@ -94,7 +94,8 @@ def _sample_shape(p, bdim):
 
 
 def _swish(op, x_at, p_at, outputs_like):
-    """The forms of swish with a tensor beta: (x.., beta.., dim[, mask]). `outputs_like` has x or p for each output."""
+    """The forms of swish with a tensor beta: (x.., beta.., dim[, mask]). `outputs_like` has x or p for each output.
+    Dice's gate is one with several parameters, all of one shape."""
     self_at, beta_at = max(x_at), max(p_at)
     dim_at = beta_at + 1
 
@@ -158,6 +159,12 @@ def _dice(op, x_at, p_at, alpha_at, dim_at, outputs_like):
     return rule
 
 
+def _channel_stats(info, in_dims, self, dim):
+    fold = _Channels(info.batch_size, self, in_dims[0], dim)
+    stats = ops._channel_stats(fold.fold(self, in_dims[0]), fold.dim)
+    return tuple(t.reshape(fold.size, fold.channels) for t in stats), (0, 0)
+
+
 # ---------------------------------------------------------------------------------------------------------- maxout
 
 
@@ -210,6 +217,9 @@ def register():
         ops._dice_forward.default: _dice(ops._dice_forward, (0,), (1, 2, 3), 1, 5, "xcc"),
         ops._dice_backward.default: _dice(ops._dice_backward, (0, 1), (2, 3, 4), 2, 7, "xp"),
         ops._dice_double_backward.default: _dice(ops._dice_double_backward, (0, 2, 3), (1, 4, 5, 6), 4, 9, "xxp"),
+        ops._channel_stats.default: _channel_stats,
+        ops._dice_gate.default: _swish(ops._dice_gate, (0,), (1, 2, 3, 4), "x"),
+        ops._dice_gate_backward.default: _swish(ops._dice_gate_backward, (0, 1), (2, 3, 4, 5), "xpppp"),
         ops.maxout.default: _maxout(ops.maxout, 1),
         ops.maxout_with_indices.default: _maxout(ops.maxout_with_indices, 1),
         ops.maxout_backward.default: _maxout(ops.maxout_backward, 2),

@@ -7,6 +7,7 @@ namespace actinium::ops {
 void define_swish_tensor(torch::Library& m);
 void define_pointwise(torch::Library& m);
 void define_dice(torch::Library& m);
+void define_dice_gate(torch::Library& m);
 void define_maxout(torch::Library& m);
 
 }  // namespace actinium::ops
