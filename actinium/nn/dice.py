@@ -354,10 +354,10 @@ class _GroupStatistics(torch.autograd.Function):
         shape = [1] * input.dim()
         shape[ctx.dim] = -1
         by_mean, by_var = ((sums / total).to(sums.dtype)[i].reshape(shape) for i in range(2))
-        grad = by_mean + 2 * by_var * (input.to(mean.dtype) - mean.reshape(shape))
+        grad = by_mean + 2 * by_var * (input - mean.reshape(shape))
         if mask is not None:
             grad = torch.where(mask.unsqueeze(ctx.dim), grad, 0)
-        return grad.to(input.dtype), None, None, None
+        return grad, None, None, None
 
 
 class SyncDice(Dice):
@@ -384,11 +384,13 @@ class SyncDice(Dice):
     def forward(self, input: Tensor, mask: Optional[Tensor] = None) -> Tensor:
         if not (self.training and self.statistics == "batch" and dist.is_available() and dist.is_initialized()):
             return super().forward(input, mask)
-        mean, var, total = _GroupStatistics.apply(input, mask, self.dim, self.process_group)
+        # The gradients of the gate and of the statistics meet before they are rounded.
+        wide = input.to(self._wide(input))
+        mean, var, total = _GroupStatistics.apply(wide, mask, self.dim, self.process_group)
         torch._assert_async(total > 1, "SyncDice: expected more than 1 value per channel when training")
         output = torch.ops.actinium._dice_with_stats(
-            input, self.alpha, mean, var, self.weight, self.bias, self.eps, self.eps_mode, self.dim
-        )
+            wide, self.alpha, mean, var, self.weight, self.bias, self.eps, self.eps_mode, self.dim
+        ).to(input.dtype)
         if self.running_mean is not None:
             with torch.no_grad():
                 self.num_batches_tracked.add_(1)

@@ -356,12 +356,12 @@ Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& runni
                     "', expected 'inside', 'outside' or 'both'");
   // The core computes the gate of the paper; the others are composed.
   const bool plain = !weight && !bias && eps_mode == "inside";
-  const auto with_stats = [&](const Tensor& mean, const Tensor& var) {
-    return with_stats_op().call(self, alpha, mean, var, weight, bias, eps, eps_mode, dim);
+  const auto with_stats = [&](const Tensor& x, const Tensor& mean, const Tensor& var) {
+    return with_stats_op().call(x, alpha, mean, var, weight, bias, eps, eps_mode, dim);
   };
   const bool batch = training || !running_mean;
   if (!batch) {
-    if (!plain) return with_stats(*running_mean, *running_var);
+    if (!plain) return with_stats(self, *running_mean, *running_var);
     return std::get<0>(forward_op().call(self, alpha, running_mean, running_var, eps, dim));
   }
 
@@ -376,8 +376,10 @@ Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& runni
   if (plain && !mask) {
     std::tie(out, mean, var) = forward_op().call(self, alpha, std::nullopt, std::nullopt, eps, dim);
   } else {
-    std::tie(mean, var, count) = stats_op().call(self, mask, dim);
-    out = with_stats(mean, var);
+    // The gradients of the gate and of the statistics meet before they are rounded.
+    const Tensor wide = self.to(opmath_type(self.scalar_type()));
+    std::tie(mean, var, count) = stats_op().call(wide, mask, dim);
+    out = with_stats(wide, mean, var).to(self.scalar_type());
   }
   if (training && mask && n != 0) {
     at::_assert_async(count > 1, "dice: expected more than 1 value per channel when training, mask leaves fewer");

@@ -206,7 +206,7 @@ Tensor dice_with_stats(const Tensor& self, const Tensor& alpha, const Tensor& me
                        const OptionalTensor& weight, const OptionalTensor& bias, double eps, c10::string_view eps_mode,
                        int64_t dim) {
   const SymInt channels = channels_of(self, wrap_dim("dice", self, dim));
-  const auto each = [&](const Tensor& t) { return t.reshape({-1}).expand_symint({channels}); };
+  const auto each = [&](const Tensor& t) { return in_opmath(t).reshape({-1}).expand_symint({channels}); };
   Tensor deviation = (eps_mode == "outside" ? in_opmath(var) : in_opmath(var) + eps).sqrt();
   if (eps_mode != "inside") deviation = deviation + eps;
   const Tensor scale = weight ? in_opmath(*weight) / deviation : deviation.reciprocal();

@@ -251,13 +251,13 @@ def mixed_precision(name):
 # -------------------------------------------------------------------------------------------------------- SyncDice
 
 
-def sync_batch(sizes, step, dtype):
-    """The whole batch, and the sizes of the ranks' parts of it."""
+def sync_batch(sizes, step, mean, dtype):
+    """The batch of all ranks."""
     random = torch.Generator().manual_seed(step)
-    return (torch.randn(sum(sizes), 3, 6, generator=random, dtype=torch.float64) * (step + 1) + 100 * step).to(dtype)
+    return ((step + 1) * torch.randn(sum(sizes), 3, 6, generator=random, dtype=torch.float64) + mean * step).to(dtype)
 
 
-def sync_dice(options, sizes, masked=False, dtype=torch.float64):
+def sync_dice(options, sizes, masked=False, mean=100, dtype=torch.float64):
     """Steps of training and an evaluation: what one process computes with the whole batch."""
     rank = dist.get_rank()
     alone = actinium.nn.Dice(6, **options).to(dtype)
@@ -267,7 +267,7 @@ def sync_dice(options, sizes, masked=False, dtype=torch.float64):
     together = actinium.nn.convert_sync_dice(nn.Sequential(copy.deepcopy(alone)))[0]
     assert type(together) is actinium.nn.SyncDice
     for step in range(3):
-        batch = sync_batch(sizes, step, dtype).requires_grad_()
+        batch = sync_batch(sizes, step, mean, dtype).requires_grad_()
         mask = torch.arange(sum(sizes) * 3).view(-1, 3) % 5 != step if masked else None
         part = batch.detach().split(sizes)[rank].requires_grad_()
         weights = torch.linspace(-1, 1, batch.numel()).view_as(batch).to(dtype)
@@ -314,5 +314,5 @@ def sync_dice_of_a_group():
     """Each rank alone in a group of its own is a Dice."""
     groups = [dist.new_group([rank]) for rank in range(RANKS)]
     together = actinium.nn.convert_sync_dice(actinium.nn.Dice(6), groups[dist.get_rank()])
-    part = sync_batch((4,), dist.get_rank(), torch.float32)
+    part = sync_batch((4,), dist.get_rank(), 1, torch.float32)
     assert_close(together(part), actinium.nn.Dice(6)(part))

@@ -354,6 +354,7 @@ def test_half_types_beside_single_parameters():
 def test_compilers(variant):
     """One graph, with sizes that are symbols, and meta tensors."""
     for mode in ("running", "train"):
+        torch._dynamo.reset()
         f, inputs = call(variant, sample(), 1, mode)
         compiled = torch.compile(partial(f, ops.dice), fullgraph=True, dynamic=True, backend="aot_eager")
         want, got = f(ops.dice, *inputs), compiled(*inputs)
