@@ -394,10 +394,12 @@ class SyncDice(Dice):
         if self.running_mean is not None:
             with torch.no_grad():
                 self.num_batches_tracked.add_(1)
-                share = 1.0 / self.num_batches_tracked if self.momentum is None else self.momentum
-                spread = var * (total / (total - 1)).to(var.dtype) if self.unbiased else var
-                self.running_mean.add_((mean - self.running_mean) * share)
-                self.running_var.add_((spread - self.running_var) * share)
+                correction = total / (total - 1) if self.unbiased else torch.ones_like(total)
+                for kept, new in ((self.running_mean, mean), (self.running_var, var * correction.to(var.dtype))):
+                    if self.momentum is None:
+                        kept.lerp_(new.to(kept.dtype), (1.0 / self.num_batches_tracked).to(kept.dtype))
+                    else:
+                        kept.mul_(1 - self.momentum).add_(new, alpha=self.momentum)
         return output
 
 

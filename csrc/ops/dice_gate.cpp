@@ -9,10 +9,10 @@
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/square.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
+#include <actinium/ops.h>
 
 #include "csrc/ops/channels.h"
 #include "csrc/ops/differentiable.h"
@@ -101,7 +101,7 @@ struct DiceGate {
   static Tensor formula(const variable_list& inputs, int64_t dim) {
     const Tensor x = in_opmath(inputs[0]);
     const auto along = [&](int i) { return along_dim(in_opmath(inputs[i]), x, dim); };
-    const Tensor p = at::sigmoid((x - along(2)) * along(3) + along(4));
+    const Tensor p = actinium::sigmoid((x - along(2)) * along(3) + along(4));
     return (p * x + (1 - p) * along(1) * x).to(inputs[0].scalar_type());
   }
 };

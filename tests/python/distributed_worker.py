@@ -284,6 +284,7 @@ def sync_dice(options, sizes, masked=False, mean=100, dtype=torch.float64):
             dist.all_reduce(mine)
             assert_close(mine, whole_grad)
     assert_close(together.state_dict(), alone.state_dict())
+    together.load_state_dict(alone.state_dict())
     with mock.patch.object(dist, "all_reduce") as all_reduce:
         assert_close(together.eval()(part), alone.eval()(part), rtol=0.0, atol=0.0)
         assert not all_reduce.called

@@ -31,9 +31,9 @@ def test_masks(both, sizes):  # noqa: F811
     both(worker.sync_dice, {"weight": 1.0}, sizes, True)
 
 
-@pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16), ids=str)
-def test_narrower_types(both, dtype):  # noqa: F811
-    both(worker.sync_dice, {"eps_mode": "both"}, (5, 2), False, 1, dtype)
+@pytest.mark.parametrize("narrow", (torch.float32, torch.bfloat16), ids=str)
+def test_narrower_types(both, narrow):  # noqa: F811
+    both(worker.sync_dice, {"eps_mode": "both"}, (5, 2), False, 1, narrow)
 
 
 def test_one_value_in_all_processes_is_an_error(both):  # noqa: F811
