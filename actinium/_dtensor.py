@@ -59,6 +59,11 @@ def _dice(tensors, arguments):
     return _channelwise(x, arguments["dim"] % x[-1].ndim, shared, batch_stats)
 
 
+def _channel_stats(tensors, arguments):
+    x = tensors["x"]
+    return _channelwise(x, arguments["dim"] % x[0].ndim, shared=False, batch_stats=True)
+
+
 def _maxout(tensors, arguments):
     """The channels may be split where that leaves the pieces of a unit together, and as many units to every rank."""
     wide, narrow = tensors["w"], tensors["x"]
@@ -125,6 +130,9 @@ def _register_all():
         ops._dice_forward.default: (_dice, "xpcc", "xcc"),
         ops._dice_backward.default: (_dice, "xxpcc", "xg"),
         ops._dice_double_backward.default: (_dice, "xpxxpcc", "xxg"),
+        ops._channel_stats.default: (_channel_stats, "x", "cc"),
+        ops._dice_gate.default: (_swish, "xpppp", "x"),
+        ops._dice_gate_backward.default: (_swish, "xxpppp", "xgggg"),
         ops.maxout.default: (_maxout, "w", "x"),
         ops.maxout_with_indices.default: (_maxout, "w", "xx"),
         ops.maxout_backward.default: (_maxout, "xx", "w"),

@@ -154,15 +154,33 @@ def swish_tensor(self, beta, dim=1):
     return _rounded(op, x * op.Sigmoid(_along(op, beta, x, dim) * x), self)
 
 
+def _moments(op, x, dim):
+    rank = len(x.shape)
+    others = [i for i in range(rank) if i != dim % rank]
+    center = op.ReduceMean(x, others, keepdims=1, noop_with_empty_axes=1)
+    return center, op.ReduceMean((x - center) * (x - center), others, keepdims=1, noop_with_empty_axes=1)
+
+
+def channel_stats(self, dim):
+    op = _opset()
+    return tuple(op.Reshape(t, [-1]) for t in _moments(op, _wide(op, self), dim))
+
+
+def dice_gate(self, alpha, mean, scale, bias, dim):
+    op = _opset()
+    x = _wide(op, self)
+    slope, mean, scale, bias = (_along(op, t, x, dim) for t in (alpha, mean, scale, bias))
+    (one,) = _constants(op, x, 1.0)
+    gate = op.Sigmoid((x - mean) * scale + bias)
+    return _rounded(op, x * (slope + (one - slope) * gate), self)
+
+
 def dice_forward(self, alpha, mean, var, eps, dim):
     op = _opset()
     x = _wide(op, self)
     one, eps = _constants(op, x, 1.0, eps)
     if mean is None:
-        rank = len(self.shape)
-        others = [i for i in range(rank) if i != dim % rank]
-        center = op.ReduceMean(x, others, keepdims=1, noop_with_empty_axes=1)
-        spread = op.ReduceMean((x - center) * (x - center), others, keepdims=1, noop_with_empty_axes=1)
+        center, spread = _moments(op, x, dim)
         statistics = [op.Reshape(t, [-1]) for t in (center, spread)]
     else:
         center, spread = (_along(op, t, x, dim) for t in (mean, var))
@@ -200,6 +218,8 @@ TABLE = {
     ops.quick_gelu.default: quick_gelu,
     ops.swish.default: swish,
     ops.swish.Tensor: swish_tensor,
+    ops._channel_stats.default: channel_stats,
     ops._dice_forward.default: dice_forward,
+    ops._dice_gate.default: dice_gate,
     ops.maxout.default: maxout,
 }

@@ -94,8 +94,9 @@ def _sample_shape(p, bdim):
 
 
 def _parameter(op, x_at, p_at, outputs_like):
-    """Ops with one parameter, such as swish with a tensor beta: (x.., parameter.., dim[, mask]), both ending with self
-    and the parameter itself. `outputs_like` has x or p for each output."""
+    """Ops with a parameter, such as swish with a tensor beta, or with several of one shape, such as Dice's gate:
+    (x.., parameter.., dim[, mask]), with self and the parameters of the op itself last. `outputs_like` has x or p for
+    each output."""
     self_at, parameter_at = max(x_at), max(p_at)
     dim_at = parameter_at + 1
 
@@ -157,6 +158,12 @@ def _dice(op, x_at, p_at, alpha_at, dim_at, outputs_like):
         return tuple(outputs), tuple(out_dims)
 
     return rule
+
+
+def _channel_stats(info, in_dims, self, dim):
+    fold = _Channels(info.batch_size, self, in_dims[0], dim)
+    stats = ops._channel_stats(fold.fold(self, in_dims[0]), fold.dim)
+    return tuple(t.reshape(fold.size, fold.channels) for t in stats), (0, 0)
 
 
 # ---------------------------------------------------------------------------------------------------------- maxout
@@ -223,6 +230,9 @@ def register():
         ops._dice_forward.default: _dice(ops._dice_forward, (0,), (1, 2, 3), 1, 5, "xcc"),
         ops._dice_backward.default: _dice(ops._dice_backward, (0, 1), (2, 3, 4), 2, 7, "xp"),
         ops._dice_double_backward.default: _dice(ops._dice_double_backward, (0, 2, 3), (1, 4, 5, 6), 4, 9, "xxp"),
+        ops._channel_stats.default: _channel_stats,
+        ops._dice_gate.default: _parameter(ops._dice_gate, (0,), (1, 2, 3, 4), "x"),
+        ops._dice_gate_backward.default: _parameter(ops._dice_gate_backward, (0, 1), (2, 3, 4, 5), "xpppp"),
         ops.maxout.default: _maxout(ops.maxout, 1),
         ops.maxout_with_indices.default: _maxout(ops.maxout_with_indices, 1),
         ops.maxout_backward.default: _maxout(ops.maxout_backward, 2),

@@ -244,6 +244,11 @@ def dice(
     momentum: float = 0.1,
     eps: float = 1e-8,
     dim: int = -1,
+    mask: Optional[Tensor] = None,
+    weight: Optional[Tensor] = None,
+    bias: Optional[Tensor] = None,
+    eps_mode: str = "inside",
+    unbiased: bool = True,
 ) -> Tensor:
     r"""Dice: :math:`p x + (1 - p) \alpha x` with the gate
     :math:`p = \sigma((x - \mathrm{E}[x]) / \sqrt{\mathrm{Var}[x] + \epsilon})`.
@@ -262,18 +267,44 @@ def dice(
         momentum: weight of the batch in the update, 0 to 1.
         eps: added to the variance; not negative.
         dim: the dim of the channels.
+        mask: bool, of the shape of ``input`` without ``dim``: which values make the statistics. The others have an
+            output, too.
+        weight: factor of the standardised input in the gate, of 1 or ``C`` elements; None for 1.
+        bias: what is added to that, of 1 or ``C`` elements; None for 0.
+        eps_mode: the standardised input is divided by :math:`\sqrt{\mathrm{Var}[x] + \epsilon}` (``"inside"``),
+            :math:`\sqrt{\mathrm{Var}[x]} + \epsilon` (``"outside"``) or
+            :math:`\sqrt{\mathrm{Var}[x] + \epsilon} + \epsilon` (``"both"``).
+        unbiased: ``running_var`` takes the unbiased variance of the batch; else the biased one.
 
     Returns:
         A tensor of the shape and dtype of ``input``.
 
     Raises:
-        ValueError: ``alpha`` has neither 1 nor ``C`` elements, a running statistic has not ``C``, only one of them is
-            given, or a channel has a single value to make statistics of.
+        ValueError: ``alpha``, ``weight`` or ``bias`` has neither 1 nor ``C`` elements, a running statistic has not
+            ``C``, only one of them is given, ``mask`` has another shape, ``eps_mode`` is unknown, or a channel has a
+            single value to make statistics of.
+        TypeError: ``mask`` is not bool, or a parameter has not the dtype of ``input``, nor is it float32 beside a
+            16-bit ``input``.
         IndexError: ``dim`` is out of range.
+        RuntimeError: in training ``mask`` leaves fewer than two values per channel.
 
-    From Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", 2018, arXiv:1706.06978, section 5.2.
+    From Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", 2018, arXiv:1706.06978, equation 3.
     """
-    return torch.ops.actinium.dice(input, alpha, running_mean, running_var, training, momentum, eps, dim)
+    return torch.ops.actinium.dice(
+        input,
+        alpha,
+        running_mean,
+        running_var,
+        training,
+        momentum,
+        eps,
+        dim,
+        mask,
+        weight,
+        bias,
+        eps_mode,
+        unbiased,
+    )
 
 
 def maxout(input: Tensor, pieces: int, dim: int = 1, layout: str = "unit") -> Tensor:

@@ -39,5 +39,6 @@ TORCH_LIBRARY(actinium, m) {
   actinium::ops::define_pointwise(m);
   actinium::ops::define_prelu(m);
   actinium::ops::define_dice(m);
+  actinium::ops::define_dice_gate(m);
   actinium::ops::define_maxout(m);
 }

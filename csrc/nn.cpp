@@ -145,6 +145,11 @@ DiceImpl::DiceImpl(const DiceOptions& options_) : options(options_) { reset(); }
 void DiceImpl::reset() {
   const int64_t channels = options.num_features();
   alpha = register_parameter("alpha", torch::empty({options.shared_alpha() ? 1 : channels}));
+  const auto learned = [&](const std::string& name, bool wanted) {
+    return register_parameter(name, wanted ? torch::empty({channels}) : torch::Tensor());
+  };
+  weight = learned("weight", options.weight().has_value());
+  bias = learned("bias", options.bias().has_value());
   const bool track = options.track_running_stats();
   running_mean = register_buffer("running_mean", track ? torch::zeros({channels}) : torch::Tensor());
   running_var = register_buffer("running_var", track ? torch::ones({channels}) : torch::Tensor());
@@ -163,9 +168,11 @@ void DiceImpl::reset_running_stats() {
 void DiceImpl::reset_parameters() {
   reset_running_stats();
   torch::nn::init::constant_(alpha, options.alpha());
+  if (weight.defined()) torch::nn::init::constant_(weight, *options.weight());
+  if (bias.defined()) torch::nn::init::constant_(bias, *options.bias());
 }
 
-torch::Tensor DiceImpl::forward(const torch::Tensor& input) {
+torch::Tensor DiceImpl::forward(const torch::Tensor& input, const std::optional<torch::Tensor>& mask) {
   double momentum = options.momentum().value_or(0.0);
   std::optional<torch::Tensor> mean, var;
   if (options.track_running_stats()) {
@@ -176,7 +183,9 @@ torch::Tensor DiceImpl::forward(const torch::Tensor& input) {
       if (!options.momentum()) momentum = 1.0 / num_batches_tracked.item<double>();
     }
   }
-  return actinium::dice(input, alpha, mean, var, is_training(), momentum, options.eps(), options.dim());
+  const auto given = [](const torch::Tensor& t) { return t.defined() ? std::optional(t) : std::nullopt; };
+  return actinium::dice(input, alpha, mean, var, is_training(), momentum, options.eps(), options.dim(), mask,
+                        given(weight), given(bias), options.eps_mode(), options.unbiased());
 }
 
 void DiceImpl::pretty_print(std::ostream& stream) const {
@@ -188,7 +197,12 @@ void DiceImpl::pretty_print(std::ostream& stream) const {
     stream << "None";
   }
   stream << ", alpha=" << options.alpha() << ", shared_alpha=" << options.shared_alpha()
-         << ", track_running_stats=" << options.track_running_stats() << ", dim=" << options.dim() << ')';
+         << ", track_running_stats=" << options.track_running_stats() << ", dim=" << options.dim();
+  if (options.weight()) stream << ", weight=" << *options.weight();
+  if (options.bias()) stream << ", bias=" << *options.bias();
+  if (options.eps_mode() != "inside") stream << ", eps_mode=" << options.eps_mode();
+  if (!options.unbiased()) stream << ", unbiased=false";
+  stream << ')';
 }
 
 // ----------------------------------------------------------------------------------------------------------- Maxout

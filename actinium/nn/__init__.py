@@ -2,14 +2,13 @@
 scripted, traced, copied and pickled. Formulas, errors and sources stand in :mod:`actinium.functional`.
 """
 
-from typing import Optional
-
 import torch
 from torch import Tensor
 from torch.nn import AlphaDropout, FeatureAlphaDropout, Module, Parameter
 
 from actinium import functional as F
 from actinium.nn import init
+from actinium.nn.dice import Dice, SyncDice, convert_sync_dice, dice_state_dict
 
 # The dropouts are torch's own, here because a network of SELU needs them as it needs init.lecun_normal_.
 __all__ = [
@@ -28,7 +27,10 @@ __all__ = [
     "ReLU",
     "Sigmoid",
     "Swish",
+    "SyncDice",
     "Tanh",
+    "convert_sync_dice",
+    "dice_state_dict",
     "init",
 ]
 
@@ -306,103 +308,6 @@ class Tanh(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.tanh(input)
-
-
-class Dice(Module):
-    r"""Dice, the data adaptive activation of the Deep Interest Network; see :func:`actinium.functional.dice`.
-
-    As :class:`torch.nn.BatchNorm1d`, it normalizes by the batch in training and by running statistics in evaluation.
-
-    Args:
-        num_features: the number of channels ``C``.
-        eps: added to the variance.
-        momentum: weight of a batch in the running statistics; None for the average over all batches.
-        alpha: the value that the slopes start from.
-        shared_alpha: one slope for all channels.
-        track_running_stats: keep running statistics; without, the batch's are used in evaluation, too.
-        dim: the dim of the channels.
-
-    Attributes:
-        alpha: the slopes, a parameter of shape ``(num_features,)`` or ``(1,)``.
-        running_mean, running_var, num_batches_tracked: buffers, or None.
-
-    Shape:
-        ``(N, *, C)``, with the channels along ``dim``, to the same.
-    """
-
-    __constants__ = ["dim", "eps", "initial_alpha", "momentum", "num_features", "shared_alpha", "track_running_stats"]
-    num_features: int
-    eps: float
-    momentum: Optional[float]
-    initial_alpha: float
-    shared_alpha: bool
-    track_running_stats: bool
-    dim: int
-
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-8,
-        momentum: Optional[float] = 0.1,
-        alpha: float = 0.0,
-        shared_alpha: bool = False,
-        track_running_stats: bool = True,
-        dim: int = -1,
-        device=None,
-        dtype=None,
-    ) -> None:
-        factory = {"device": device, "dtype": dtype}
-        super().__init__()
-        self.num_features = num_features
-        self.eps = eps
-        self.momentum = momentum
-        self.initial_alpha = float(alpha)
-        self.shared_alpha = shared_alpha
-        self.track_running_stats = track_running_stats
-        self.dim = dim
-        self.alpha = Parameter(torch.empty(1 if shared_alpha else num_features, **factory))
-        if track_running_stats:
-            self.register_buffer("running_mean", torch.zeros(num_features, **factory))
-            self.register_buffer("running_var", torch.ones(num_features, **factory))
-            self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long, device=device))
-        else:
-            self.register_buffer("running_mean", None)
-            self.register_buffer("running_var", None)
-            self.register_buffer("num_batches_tracked", None)
-        self.reset_parameters()
-
-    def reset_running_stats(self) -> None:
-        if self.track_running_stats:
-            self.running_mean.zero_()
-            self.running_var.fill_(1)
-            self.num_batches_tracked.zero_()
-
-    def reset_parameters(self) -> None:
-        self.reset_running_stats()
-        torch.nn.init.constant_(self.alpha, self.initial_alpha)
-
-    def forward(self, input: Tensor) -> Tensor:
-        mean, var, batches = self.running_mean, self.running_var, self.num_batches_tracked
-        if self.training and batches is not None:
-            batches.add_(1)
-        momentum = 0.0 if self.momentum is None else self.momentum
-        average = self.training and self.momentum is None
-        if not average or mean is None or var is None or batches is None:
-            return F.dice(input, self.alpha, mean, var, self.training, momentum, self.eps, self.dim)
-        # The share of a batch is a tensor, so that nothing waits for a device or is compiled for one number.
-        before = mean.clone(), var.clone()
-        output = F.dice(input, self.alpha, mean, var, True, 1.0, self.eps, self.dim)
-        with torch.no_grad():
-            share = (1.0 / batches).to(mean.dtype)
-            mean.copy_(before[0].lerp(mean, share))
-            var.copy_(before[1].lerp(var, share))
-        return output
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, alpha={self.initial_alpha}, "
-            f"shared_alpha={self.shared_alpha}, track_running_stats={self.track_running_stats}, dim={self.dim}"
-        )
 
 
 class Maxout(Module):

@@ -35,7 +35,9 @@
   _(DiceBackward)                    \
   _(DiceCenter)                      \
   _(DiceMoments)                     \
-  _(DiceDoubleBackward)
+  _(DiceDoubleBackward)              \
+  _(DiceGateForward)                 \
+  _(DiceGateBackward)
 
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {

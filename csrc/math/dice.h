@@ -15,18 +15,16 @@
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {
 
-// What every Dice formula needs of one element.
+// p x + (1 - p) alpha x of one element, for every Dice formula.
 template <class T>
-struct DiceGate {
+struct DiceMix {
   using P = Prim<T>;
   using Real = typename P::Real;
   using F = Format<Real>;
 
-  ACTINIUM_HD DiceGate(const T* params, double eps)
-      : alpha(params[0]),
-        one_minus_alpha(T(1) - params[0]),
-        mean(params[1]),
-        r(T(1) / P::sqrt(params[2] + T(static_cast<Real>(eps)))),
+  ACTINIUM_HD explicit DiceMix(T alpha_)
+      : alpha(alpha_),
+        one_minus_alpha(T(1) - alpha_),
         lowest(P::select(P::gt(P::abs(alpha), T(0)), T(-__builtin_huge_val()), T(-F::kMax))) {}
 
   struct Element {
@@ -35,14 +33,22 @@ struct DiceGate {
     T p, n;  // sigmoid(z), sigmoid(-z)
     T q;     // p n
   };
-  ACTINIUM_HD Element operator()(T in) const {
-    const T x = finite(in);
-    const T z = finite((x - mean) * r);
+  // Of a finite x and a finite z.
+  ACTINIUM_HD Element element(T x, T z) const {
     const T e = decay(z);
     const T large = P::div(T(1), T(1) + e);
     const T small = e * large;
     const auto positive = P::gt(z, T(0));
     return {x, z, P::select(positive, large, small), P::select(positive, small, large), large * small};
+  }
+
+  ACTINIUM_HD T value(T x, T z) const {
+    const T e = decay(z);
+    const auto positive = P::gt(z, T(0));
+    // x, or alpha x, and what the gate that is nearly closed lets through
+    const T open = P::select(positive, x, alpha * P::max(lowest, x));
+    const T share = P::select(positive, P::neg(one_minus_alpha), one_minus_alpha);
+    return P::fma(share, finite(x) * P::div(e, T(1) + e), open);
   }
 
   static ACTINIUM_HD T finite(T v) { return P::max(T(-F::kMax), P::min(T(F::kMax), v)); }
@@ -52,8 +58,25 @@ struct DiceGate {
     return exp(P::max(T(-F::kTail), P::with_sign(z, T(-0.0))), F::kLift).value() * T(F::kDown);
   }
 
-  T alpha, one_minus_alpha, mean, r;
+  T alpha, one_minus_alpha;
   T lowest;  // that alpha may be multiplied with: 0 times -inf would not be a number
+};
+
+// What every Dice formula needs of one element, by the mean and the variance of its channel.
+template <class T>
+struct DiceGate : DiceMix<T> {
+  using Mix = DiceMix<T>;
+  using P = Prim<T>;
+
+  ACTINIUM_HD DiceGate(const T* params, double eps)
+      : Mix(params[0]), mean(params[1]), r(T(1) / P::sqrt(params[2] + T(static_cast<typename Mix::Real>(eps)))) {}
+
+  ACTINIUM_HD typename Mix::Element operator()(T in) const {
+    const T x = Mix::finite(in);
+    return this->element(x, Mix::finite((x - mean) * r));
+  }
+
+  T mean, r;
 };
 
 // in: x; params: alpha, mean, var
@@ -62,14 +85,7 @@ struct DiceForward {
   static constexpr int kInputs = 1, kOutputs = 1, kParams = 3, kSums = 0;
   ACTINIUM_HD DiceForward(const T* params, double eps) : gate(params, eps) {}
   ACTINIUM_HD void operator()(const T* in, T* out, T* /*sums*/) const {
-    using P = Prim<T>;
-    const T x = in[0], z = (x - gate.mean) * gate.r;
-    const T e = gate.decay(z);
-    const auto positive = P::gt(z, T(0));
-    // x, or alpha x, and what the gate that is nearly closed lets through
-    const T open = P::select(positive, x, gate.alpha * P::max(gate.lowest, x));
-    const T share = P::select(positive, P::neg(gate.one_minus_alpha), gate.one_minus_alpha);
-    out[0] = P::fma(share, gate.finite(x) * P::div(e, T(1) + e), open);
+    out[0] = gate.value(in[0], (in[0] - gate.mean) * gate.r);
   }
   DiceGate<T> gate;
 };
@@ -157,6 +173,41 @@ struct DiceDoubleBackward {
   }
   DiceGate<T> gate;
   T b, ma, maz, mh, mhz, t, mG, mGz;
+};
+
+// The gate alone, p = sigmoid((x - mean) scale + bias), with four parameters that have gradients of their own.
+template <class T>
+struct DiceGateForward {
+  static constexpr int kInputs = 1, kOutputs = 1, kParams = 4, kSums = 0;
+  using Mix = DiceMix<T>;
+  ACTINIUM_HD DiceGateForward(const T* params, double /*eps*/)
+      : mix(params[0]), mean(params[1]), scale(params[2]), bias(params[3]) {}
+  ACTINIUM_HD void operator()(const T* in, T* out, T* /*sums*/) const {
+    // A scale of 0 leaves the bias of an infinite x, too.
+    out[0] = mix.value(in[0], Prim<T>::fma(Mix::finite(in[0] - mean), scale, bias));
+  }
+  Mix mix;
+  T mean, scale, bias;
+};
+
+// in: g, x; out: dx; sums: g x (1 - p) of dalpha, h, h (x - mean); params: alpha, mean, scale, bias
+template <class T>
+struct DiceGateBackward {
+  static constexpr int kInputs = 2, kOutputs = 1, kParams = 4, kSums = 3;
+  using Mix = DiceMix<T>;
+  ACTINIUM_HD DiceGateBackward(const T* params, double /*eps*/)
+      : mix(params[0]), mean(params[1]), scale(params[2]), bias(params[3]) {}
+  ACTINIUM_HD void operator()(const T* in, T* out, T* sums) const {
+    const T g = in[0], x = Mix::finite(in[1]), d = Mix::finite(x - mean);
+    const auto v = mix.element(x, Mix::finite(Prim<T>::fma(d, scale, bias)));
+    const T h = g * (x * (mix.one_minus_alpha * v.q));
+    out[0] = g * (mix.alpha + mix.one_minus_alpha * v.p) + scale * h;
+    sums[0] = g * (x * v.n);
+    sums[1] = h;
+    sums[2] = h * d;
+  }
+  Mix mix;
+  T mean, scale, bias;
 };
 
 }  // namespace ACTINIUM_TARGET

@@ -71,10 +71,14 @@ Tensor prelu(const Tensor& self, const Tensor& weight, int64_t dim) {
 }
 
 Tensor dice(const Tensor& self, const Tensor& alpha, const std::optional<Tensor>& running_mean,
-            const std::optional<Tensor>& running_var, bool training, double momentum, double eps, int64_t dim) {
-  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&,
-                                        const std::optional<Tensor>&, bool, double, double, int64_t)>("dice");
-  return op.call(self, alpha, running_mean, running_var, training, momentum, eps, dim);
+            const std::optional<Tensor>& running_var, bool training, double momentum, double eps, int64_t dim,
+            const std::optional<Tensor>& mask, const std::optional<Tensor>& weight, const std::optional<Tensor>& bias,
+            std::string_view eps_mode, bool unbiased) {
+  using Optional = const std::optional<Tensor>&;
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, Optional, Optional, bool, double, double, int64_t,
+                                        Optional, Optional, Optional, c10::string_view, bool)>("dice");
+  return op.call(self, alpha, running_mean, running_var, training, momentum, eps, dim, mask, weight, bias,
+                 c10::string_view(eps_mode.data(), eps_mode.size()), unbiased);
 }
 
 Tensor maxout(const Tensor& self, int64_t pieces, int64_t dim, std::string_view layout) {

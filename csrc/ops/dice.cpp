@@ -4,11 +4,12 @@
 // `dice` is composite: it calls the functional core `_dice_forward` and updates the running statistics with ordinary
 // in-place ops, so that compilers, torch.func and export see nothing that they do not know. The core takes the
 // statistics or, where none are given, computes those of the batch, and all of its derivatives treat them as functions
-// of self.
+// of self. With a mask, a weight, a bias or an epsilon elsewhere it is composed of the parts in dice_gate.cpp.
 //
 // The derivatives, with L = <g, f>, in the notation of math/dice.h. First: dx and dalpha of L. Second: those of
 // S = <a, dx> + <b, dalpha>, where a and b are the gradients of dx and dalpha. S is linear in g, and its gradient by g
 // is the tangent of f in the direction (a, b), which is what forward mode calls.
+#include <ATen/ops/_assert_async.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mean.h>
@@ -311,8 +312,32 @@ Outputs double_backward_autograd(DispatchKeySet keys, const OptionalTensor& gg_s
 
 // ------------------------------------------------------------------------------------------------------- composite
 
+using Stats = Outputs(const Tensor&, const OptionalTensor&, int64_t);
+using WithStats = Tensor(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const OptionalTensor&,
+                         const OptionalTensor&, double, c10::string_view, int64_t);
+
+const auto& stats_op() {
+  static const auto op = find_op<Stats>("_dice_stats");
+  return op;
+}
+const auto& with_stats_op() {
+  static const auto op = find_op<WithStats>("_dice_with_stats");
+  return op;
+}
+
+void check_mask(const char* op, const Tensor& mask, const Tensor& self, int64_t dim) {
+  TORCH_CHECK_TYPE(mask.scalar_type() == at::kBool, op, ": mask has dtype ", mask.scalar_type(), ", expected Bool");
+  TORCH_CHECK(mask.device() == self.device(), op, ": mask is on ", mask.device(), ", but self is on ", self.device());
+  std::vector<SymInt> sizes = self.sym_sizes().vec();
+  if (self.dim() > 0) sizes.erase(sizes.begin() + dim);
+  TORCH_CHECK_VALUE(mask.sym_sizes() == c10::SymIntArrayRef(sizes), op, ": mask has shape ", shape_of(mask),
+                    ", expected ", c10::SymIntArrayRef(sizes), ", the shape of self without dim ", dim);
+}
+
 Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& running_mean,
-            const OptionalTensor& running_var, bool training, double momentum, double eps, int64_t dim) {
+            const OptionalTensor& running_var, bool training, double momentum, double eps, int64_t dim,
+            const OptionalTensor& mask, const OptionalTensor& weight, const OptionalTensor& bias,
+            c10::string_view eps_mode, bool unbiased) {
   const char* const op = "dice";
   const SymInt channels = check(op, self, alpha, dim);
   check_eps(op, eps);
@@ -324,8 +349,21 @@ Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& runni
     check_statistic(op, "running_var", *running_var, self, channels, dim);
   }
   TORCH_CHECK_VALUE(momentum >= 0 && momentum <= 1, op, ": momentum=", momentum, ", expected 0 to 1");
+  if (mask) check_mask(op, *mask, self, dim);
+  if (weight) check_parameter(op, "weight", *weight, self, channels, dim, /*one_allowed=*/true);
+  if (bias) check_parameter(op, "bias", *bias, self, channels, dim, /*one_allowed=*/true);
+  TORCH_CHECK_VALUE(eps_mode == "inside" || eps_mode == "outside" || eps_mode == "both", op, ": eps_mode='", eps_mode,
+                    "', expected 'inside', 'outside' or 'both'");
+  // The core computes the gate of the paper; the others are composed.
+  const bool plain = !weight && !bias && eps_mode == "inside";
+  const auto with_stats = [&](const Tensor& x, const Tensor& mean, const Tensor& var) {
+    return with_stats_op().call(x, alpha, mean, var, weight, bias, eps, eps_mode, dim);
+  };
   const bool batch = training || !running_mean;
-  if (!batch) return std::get<0>(forward_op().call(self, alpha, running_mean, running_var, eps, dim));
+  if (!batch) {
+    if (!plain) return with_stats(self, *running_mean, *running_var);
+    return std::get<0>(forward_op().call(self, alpha, running_mean, running_var, eps, dim));
+  }
 
   SymInt n = 1;  // values per channel
   for (int64_t d = 0; d < self.dim(); ++d) {
@@ -334,13 +372,28 @@ Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& runni
   TORCH_CHECK_VALUE(!training || n != 1, op,
                     ": expected more than 1 value per channel when training, got self of shape ", shape_of(self),
                     " with channels along dim ", dim);
-  auto [out, mean, var] = forward_op().call(self, alpha, std::nullopt, std::nullopt, eps, dim);
+  Tensor out, mean, var, count;
+  if (plain && !mask) {
+    std::tie(out, mean, var) = forward_op().call(self, alpha, std::nullopt, std::nullopt, eps, dim);
+  } else {
+    // The gradients of the gate and of the statistics meet before they are rounded.
+    const Tensor wide = self.to(opmath_type(self.scalar_type()));
+    std::tie(mean, var, count) = stats_op().call(wide, mask, dim);
+    out = with_stats(wide, mean, var).to(self.scalar_type());
+  }
+  if (training && mask && n != 0) {
+    at::_assert_async(count > 1, "dice: expected more than 1 value per channel when training, mask leaves fewer");
+  }
   if (training && running_mean && n != 0) {
     at::NoGradGuard no_grad;
     running_mean->mul_(1 - momentum).add_(mean, momentum);
-    // Unbiased, as nn.BatchNorm keeps it.
-    const c10::SymFloat unbiased = c10::SymFloat(n) / c10::SymFloat(n - 1);
-    running_var->mul_(1 - momentum).add_(var, unbiased * momentum);
+    running_var->mul_(1 - momentum);
+    if (mask && unbiased) {
+      running_var->add_(var * (count / (count - 1)), momentum);
+    } else {
+      const c10::SymFloat correction = unbiased ? c10::SymFloat(n) / c10::SymFloat(n - 1) : c10::SymFloat(1);
+      running_var->add_(var, correction * momentum);
+    }
   }
   return out;
 }
@@ -353,7 +406,8 @@ void define_dice(torch::Library& m) {
   const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
   m.def(
       "dice(Tensor self, Tensor alpha, Tensor(a!)? running_mean, Tensor(b!)? running_var, bool training, float "
-      "momentum=0.1, float eps=1e-8, int dim=-1) -> Tensor",
+      "momentum=0.1, float eps=1e-8, int dim=-1, Tensor? mask=None, Tensor? weight=None, Tensor? bias=None, str "
+      "eps_mode=\"inside\", bool unbiased=True) -> Tensor",
       tags);
   m.def(
       "_dice_forward(Tensor self, Tensor alpha, Tensor? mean, Tensor? var, float eps, int dim) -> (Tensor out, Tensor "

@@ -8,6 +8,7 @@ void define_swish_tensor(torch::Library& m);
 void define_pointwise(torch::Library& m);
 void define_prelu(torch::Library& m);
 void define_dice(torch::Library& m);
+void define_dice_gate(torch::Library& m);
 void define_maxout(torch::Library& m);
 
 }  // namespace actinium::ops

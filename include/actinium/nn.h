@@ -6,6 +6,8 @@
 #include <actinium/export.h>
 #include <torch/arg.h>
 #include <torch/nn/cloneable.h>
+#include <torch/nn/modules/common.h>
+#include <torch/nn/modules/container/any_value.h>
 #include <torch/nn/pimpl.h>
 #include <torch/types.h>
 
@@ -227,17 +229,25 @@ struct DiceOptions {
   TORCH_ARG(bool, track_running_stats) = true;
   /// The dim of the channels.
   TORCH_ARG(int64_t, dim) = -1;
+  /// The value that the factors of the standardised input start from; none for 1, which stays.
+  TORCH_ARG(std::optional<double>, weight) = std::nullopt;
+  /// The value that what is added to it starts from; none for 0, which stays.
+  TORCH_ARG(std::optional<double>, bias) = std::nullopt;
+  /// What divides: sqrt(var + eps) ("inside"), sqrt(var) + eps ("outside") or sqrt(var + eps) + eps ("both").
+  TORCH_ARG(std::string, eps_mode) = "inside";
+  /// Whether the running variance takes the unbiased variance of a batch.
+  TORCH_ARG(bool, unbiased) = true;
 };
 
 /// Dice, p x + (1 - p) alpha x with p = sigmoid((x - E[x]) / sqrt(Var[x] + eps)), statistics per channel: of the batch
 /// in training, running ones in evaluation, as torch::nn::BatchNorm1d keeps them. [N, *, C] with the channels along
-/// dim.
+/// dim. A mask of the input's shape without dim says which values are in the statistics.
 ///
 ///     actinium::nn::Dice dice(actinium::nn::DiceOptions(64).alpha(0.25));
 class ACTINIUM_API DiceImpl : public torch::nn::Cloneable<DiceImpl> {
  public:
   explicit DiceImpl(const DiceOptions& options_);
-  torch::Tensor forward(const torch::Tensor& input);
+  torch::Tensor forward(const torch::Tensor& input, const std::optional<torch::Tensor>& mask = std::nullopt);
   void reset() override;
   void reset_running_stats();
   void reset_parameters();
@@ -245,8 +255,13 @@ class ACTINIUM_API DiceImpl : public torch::nn::Cloneable<DiceImpl> {
   DiceOptions options;
   /// Of shape [num_features], or [1] if shared.
   torch::Tensor alpha;
+  /// Of shape [num_features] where the options have a value for them to start from.
+  torch::Tensor weight, bias;
   /// Defined if track_running_stats.
   torch::Tensor running_mean, running_var, num_batches_tracked;
+
+ protected:
+  FORWARD_HAS_DEFAULT_ARGS({1, torch::nn::AnyValue(std::optional<torch::Tensor>())})
 };
 TORCH_MODULE(Dice);
 

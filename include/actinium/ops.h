@@ -95,16 +95,27 @@ ACTINIUM_API at::Tensor prelu(const at::Tensor& self, const at::Tensor& weight, 
 ///
 /// \param self  any shape with C channels along dim.
 /// \param alpha  one element or [C], of self's dtype, or float32 beside a 16-bit self; receives a gradient.
-/// \param running_mean,running_var  [C], or both absent. In training they are updated in place, the variance unbiased;
-///   in evaluation they take the place of the batch's statistics. Absent, the batch's are used in both.
+/// \param running_mean,running_var  [C], or both absent. In training they are updated in place; in evaluation they take
+///   the place of the batch's statistics. Absent, the batch's are used in both.
 /// \param training  the gradient goes through the batch's mean and variance. More than one value per channel, or it
 ///   throws c10::ValueError.
 /// \param momentum  0 to 1: the share of the batch in the new running statistics.
 /// \param eps  not negative; added to the variance.
+/// \param mask  bool, of self's shape without dim; the values where it is false stay out of the statistics. Absent: all
+///   are in them.
+/// \param weight,bias  one element or [C], receive gradients; p is sigmoid(weight z + bias) of the standardised z.
+///   Absent: 1 and 0.
+/// \param eps_mode  z is divided by sqrt(var + eps) ("inside"), sqrt(var) + eps ("outside") or sqrt(var + eps) + eps
+///   ("both").
+/// \param unbiased  running_var takes the unbiased variance of the batch; else the biased one.
 ACTINIUM_API at::Tensor dice(const at::Tensor& self, const at::Tensor& alpha,
                              const std::optional<at::Tensor>& running_mean = std::nullopt,
                              const std::optional<at::Tensor>& running_var = std::nullopt, bool training = false,
-                             double momentum = 0.1, double eps = 1e-8, int64_t dim = -1);
+                             double momentum = 0.1, double eps = 1e-8, int64_t dim = -1,
+                             const std::optional<at::Tensor>& mask = std::nullopt,
+                             const std::optional<at::Tensor>& weight = std::nullopt,
+                             const std::optional<at::Tensor>& bias = std::nullopt, std::string_view eps_mode = "inside",
+                             bool unbiased = true);
 
 /// Maxout: the largest of `pieces` values, along dim. (Goodfellow et al. 2013, arXiv:1302.4389, section 3.)
 ///

@@ -2,6 +2,7 @@
 
 import copy
 from datetime import timedelta
+from unittest import mock
 
 import torch
 import torch.distributed as dist
@@ -245,3 +246,74 @@ def mixed_precision(name):
     parallel = sharded(model, mp_policy=policy)
     loss(parallel(x().chunk(RANKS)[dist.get_rank()])).backward()
     assert_close(whole(gradients(parallel)), mean)
+
+
+# -------------------------------------------------------------------------------------------------------- SyncDice
+
+
+def sync_batch(sizes, step, mean, dtype):
+    """The batch of all ranks."""
+    random = torch.Generator().manual_seed(step)
+    return ((step + 1) * torch.randn(sum(sizes), 3, 6, generator=random, dtype=torch.float64) + mean * step).to(dtype)
+
+
+def sync_dice(options, sizes, masked=False, mean=100, dtype=torch.float64):
+    """Steps of training and an evaluation: what one process computes with the whole batch."""
+    rank = dist.get_rank()
+    alone = actinium.nn.Dice(6, **options).to(dtype)
+    with torch.no_grad():
+        for p in alone.parameters():
+            p.copy_(torch.linspace(-0.5, 1.5, p.numel()))
+    together = actinium.nn.convert_sync_dice(nn.Sequential(copy.deepcopy(alone)))[0]
+    assert type(together) is actinium.nn.SyncDice
+    for step in range(3):
+        batch = sync_batch(sizes, step, mean, dtype).requires_grad_()
+        mask = torch.arange(sum(sizes) * 3).view(-1, 3) % 5 != step if masked else None
+        part = batch.detach().split(sizes)[rank].requires_grad_()
+        weights = torch.linspace(-1, 1, batch.numel()).view_as(batch).to(dtype)
+        with mock.patch.object(dist, "all_reduce", wraps=dist.all_reduce) as all_reduce:
+            got = together(part, None if mask is None else mask.split(sizes)[rank])
+            assert all_reduce.call_count == 1
+            got_grads = torch.autograd.grad((got * weights.split(sizes)[rank]).sum(), [part, *together.parameters()])
+            assert all_reduce.call_count == 2
+        want = alone(batch, mask)
+        want_grads = torch.autograd.grad((want * weights).sum(), [batch, *alone.parameters()])
+        assert_close(got, want.split(sizes)[rank])
+        assert_close(got_grads[0], want_grads[0].split(sizes)[rank])
+        for mine, whole_grad in zip(got_grads[1:], want_grads[1:], strict=True):
+            dist.all_reduce(mine)
+            assert_close(mine, whole_grad)
+    assert_close(together.state_dict(), alone.state_dict())
+    together.load_state_dict(alone.state_dict())
+    with mock.patch.object(dist, "all_reduce") as all_reduce:
+        assert_close(together.eval()(part), alone.eval()(part), rtol=0.0, atol=0.0)
+        assert not all_reduce.called
+
+
+def sync_dice_one_value():
+    together = actinium.nn.SyncDice(6)
+    part = torch.ones(1, 6)[: 1 - dist.get_rank()]
+    try:
+        together(part)
+    except RuntimeError as error:
+        assert "SyncDice: expected more than 1 value per channel when training" in str(error)
+    else:
+        raise AssertionError("one value made statistics")
+
+
+def sync_dice_data_parallel():
+    """Gradients are the mean of the ranks'; the loss is a mean, too, and so they are those of the whole batch."""
+    model = network("Dice")
+    want = alone(model, x())
+    parallel = DistributedDataParallel(actinium.nn.convert_sync_dice(copy.deepcopy(model)))
+    loss(parallel(x().chunk(RANKS)[dist.get_rank()])).backward()
+    assert_close(gradients(parallel), gradients(want))
+    assert_close(list(parallel.buffers()), list(want.buffers()))
+
+
+def sync_dice_of_a_group():
+    """Each rank alone in a group of its own is a Dice."""
+    groups = [dist.new_group([rank]) for rank in range(RANKS)]
+    together = actinium.nn.convert_sync_dice(actinium.nn.Dice(6), groups[dist.get_rank()])
+    part = sync_batch((4,), dist.get_rank(), 1, torch.float32)
+    assert_close(together(part), actinium.nn.Dice(6)(part))

@@ -71,7 +71,7 @@ class Row:
 
     @property
     def pointwise(self):
-        return self.base not in ("prelu", "dice", "maxout")
+        return self.base not in ("prelu", "dice", "_dice_gate", "maxout")
 
     @property
     def reference(self):
@@ -226,6 +226,37 @@ def dice(mode, alpha, dim, training, stats):
     )
 
 
+def dice_gate(dim):
+    """What the variants of Dice are made of: the mean and the scale are inputs with gradients."""
+
+    def composite(x, *learned):
+        alpha, mean, scale, bias = (along(t, x, dim) for t in learned)
+        p = torch.sigmoid((x - mean) * scale + bias)
+        return p * x + (1 - p) * alpha * x
+
+    def exact(x, *learned):
+        alpha, mean, scale, bias = (numbers(along(t, x, dim)) for t in learned)
+        p = 1 / (1 + LONG.exp((mean - numbers(x)) * scale - bias))
+        return p * numbers(x) + (1 - p) * alpha * numbers(x)
+
+    def size(x, *learned):
+        """x, and how much the rounding of what the sigmoid is taken of moves the gate."""
+        _, mean, scale, bias = (abs(numbers(along(t, x, dim))) for t in learned)
+        return numbers(x) * (1 + mean * scale + bias)
+
+    return Row(
+        name=f"dice_gate(dim={dim})",
+        base="_dice_gate",
+        arguments=lambda x, *learned: (*learned, dim),
+        learned=lambda x: (channels(x, dim) - 1, *(t.to(x.dtype) for t in running(x, dim)), channels(x, dim) - 0.9),
+        composite=composite,
+        exact=exact,
+        dim=dim,
+        ulp=4.0,
+        size=size,
+    )
+
+
 # ----------------------------------------------------------------------------------------------------------- maxout
 
 
@@ -286,6 +317,8 @@ ROWS = (
     dice("eval", "C", -1, training=False, stats=True),
     dice("eval", "1", 1, training=False, stats=True),
     dice("eval without stats", "C", 1, training=False, stats=False),
+    dice_gate(1),
+    dice_gate(-1),
     maxout(2, 1, "unit"),
     maxout(3, -1, "unit"),
     maxout(2, 0, "piece"),

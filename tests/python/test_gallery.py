@@ -63,7 +63,7 @@ def entry(request):
 def test_every_operator_has_one_entry():
     overloads = {
         base if overload == "default" else f"{base}.{overload}"
-        for base in {row.base for row in ROWS}
+        for base in {row.base for row in ROWS if not row.base.startswith("_")}
         for overload in getattr(ops, base).overloads()
         if not overload.endswith("out")
     }

@@ -61,7 +61,16 @@ CALLS = {
         wants(X, BETA) + (MEAN, VAR, True, 0.1, 1e-8, 1),
         wants(X, BETA) + (MEAN, VAR, False, 0.1, 1e-8, 1),
         wants(X, BETA[:1]) + (None, None, False),
+        wants(X, BETA) + (MEAN, VAR, True, 0.1, 1e-8, 1, WINNERS[:, 0] == 0, *wants(BETA, MEAN), "both", False),
     ],
+    "_channel_stats": [wants(X) + (1,), wants(X.mT) + (-1,)],
+    "_dice_gate": [wants(X, BETA, MEAN, VAR, BETA) + (1,)],
+    "_dice_gate_backward": [
+        wants(G, X, BETA, MEAN, VAR, BETA) + (1, [True, True, True, True, True]),
+        (G, X, BETA, MEAN, VAR, BETA, 1, [False, True, False, False, True]),
+    ],
+    "_dice_stats": [wants(X) + (None, 1), wants(X) + (WINNERS[:, 0] == 0, 1)],
+    "_dice_with_stats": [wants(X, BETA[:1], MEAN, VAR, BETA, MEAN) + (1e-8, "outside", 1)],
     "_dice_forward": [wants(X, BETA) + (None, None, 1e-8, 1), wants(X, BETA) + (MEAN, VAR, 1e-8, 1)],
     "_dice_backward": [wants(G, X, BETA) + (MEAN, VAR, batch, 1e-8, 1, [True, True]) for batch in (True, False)]
     + [(G, X, BETA, MEAN, VAR, True, 1e-8, 1, [False, True])],

@@ -29,6 +29,8 @@ const Shape kShapes[] = {
     {"DiceMoments", ChannelFormula::kDiceMoments, 3, 0, 3, 5},
     {"DiceDoubleBackward", ChannelFormula::kDiceDoubleBackward, 3, 2, 11, 3},
     {"DiceCenter", ChannelFormula::kDiceCenter, 2, 1, 5, 0},
+    {"DiceGateForward", ChannelFormula::kDiceGateForward, 1, 1, 4, 0},
+    {"DiceGateBackward", ChannelFormula::kDiceGateBackward, 2, 1, 4, 3},
 };
 constexpr double kEps = 1e-3;
 constexpr int kMaxValues = 5;
@@ -45,6 +47,9 @@ struct Term {
 Term operator+(Term a, Term b) { return {a.value + b.value, a.size + b.size}; }
 Term operator-(Term a, Term b) { return {a.value - b.value, a.size + b.size}; }
 Term operator*(Term a, Term b) { return {a.value * b.value, a.size * b.size}; }
+
+// The sigmoid of z: the rounding of z counts as often as z is large.
+Term gate(Wide z, Wide size) { return {sigmoid(z), (1 + size) * sigmoid(z)}; }
 
 // What the formula should give: outputs, then sums. As in the comments of swish.h and dice.h.
 void reference(ChannelFormula formula, const Wide* in, const Wide* params, Term* want) {
@@ -75,6 +80,26 @@ void reference(ChannelFormula formula, const Wide* in, const Wide* params, Term*
       }
       return;
     }
+    case ChannelFormula::kDiceGateForward:
+    case ChannelFormula::kDiceGateBackward: {
+      const bool forward = formula == ChannelFormula::kDiceGateForward;
+      const Wide x_ = in[forward ? 0 : 1], mean = params[1], scale = params[2], bias = params[3];
+      const Term alpha = params[0], other = Term(1) - alpha, x = x_;
+      const Term d(x_ - mean, std::fabs(x_) + std::fabs(mean));
+      const Term z(d.value * scale + bias, d.size * std::fabs(scale) + std::fabs(bias));
+      const Term p = gate(z.value, z.size), n = gate(-z.value, z.size);
+      const Term q(p.value * n.value, (1 + z.size) * p.value * n.value);
+      if (forward) {
+        want[0] = p * x + n * alpha * x;
+      } else {
+        const Term g = in[0], h = g * x * other * q;
+        want[0] = g * (alpha + other * p) + Term(scale) * h;
+        want[1] = g * x * n;
+        want[2] = h;
+        want[3] = h * d;
+      }
+      return;
+    }
     default:
       break;
   }
@@ -86,10 +111,8 @@ void reference(ChannelFormula formula, const Wide* in, const Wide* params, Term*
   const Wide x_ = in[last];
   const Term x = x_;
   const Term z((x_ - params[1]) * r_, (std::fabs(x_) + std::fabs(params[1])) * r_);
-  // the rounding of z counts in the gate as often as z is large
-  const Wide weight = 1 + z.size;
-  const Term p(sigmoid(z.value), weight * sigmoid(z.value)), n(sigmoid(-z.value), weight * sigmoid(-z.value));
-  const Term q(p.value * n.value, weight * p.value * n.value);
+  const Term p = gate(z.value, z.size), n = gate(-z.value, z.size);
+  const Term q(p.value * n.value, (1 + z.size) * p.value * n.value);
   if (last == 0) {
     want[0] = p * x + n * alpha * x;
     return;
@@ -260,6 +283,30 @@ TEST(Channel, DiceAtInfinity) {
       EXPECT_EQ(second[0][1], 3 * alpha) << target->name;
       EXPECT_EQ(std::fabs(second[1][0]) + std::fabs(second[1][1]), 0) << target->name;
     }
+  }
+}
+
+// The gate of an infinite x is open, closed, or, where its scale is 0, that of the bias.
+TEST(Channel, DiceGateAtInfinity) {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const Shape &forward = kShapes[8], &backward = kShapes[9];
+  for (const Target* target : targets()) {
+    const auto f = [&](float alpha, float scale) {
+      return run(target->channel_f32, forward, {alpha, 0.5f, scale, 0.f}, {{inf, -inf, 3e38f, nan}})[0];
+    };
+    const auto open = f(0.25f, 2), closed = f(0.25f, -2), half = f(0.5f, 0);
+    EXPECT_EQ(open[0], inf) << target->name;
+    EXPECT_EQ(open[1], -inf) << target->name;
+    EXPECT_EQ(open[2], 3e38f) << target->name;
+    EXPECT_EQ(closed[2], 0.25f * 3e38f) << target->name;
+    EXPECT_EQ(half[2], 0.75f * 3e38f) << target->name;
+    for (const auto& y : {open, closed, half}) EXPECT_TRUE(std::isnan(y[3])) << target->name;
+    EXPECT_EQ(f(0, 2)[1], 0) << target->name;
+    const auto dx = run(target->channel_f32, backward, {0.25f, 0.5f, -2, 0.f}, {{2, 2, 2}, {inf, -inf, nan}});
+    EXPECT_EQ(dx[0][0], 0.5f) << target->name;
+    EXPECT_EQ(dx[0][1], 2) << target->name;
+    EXPECT_TRUE(std::isnan(dx[0][2])) << target->name;
+    for (int k = 2; k < 4; ++k) EXPECT_EQ(std::fabs(dx[k][0]) + std::fabs(dx[k][1]), 0) << target->name;
   }
 }
 

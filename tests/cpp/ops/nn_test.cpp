@@ -35,6 +35,10 @@ std::vector<Module> modules() {
       {"", AnyModule(nn::Swish(nn::SwishOptions(0.5).trainable(true).num_parameters(6))), {"beta"}},
       {"", AnyModule(nn::Dice(6)), {"alpha", "running_mean", "running_var", "num_batches_tracked"}},
       {"", AnyModule(nn::Dice(nn::DiceOptions(6).shared_alpha(true).track_running_stats(false))), {"alpha"}},
+      {"actinium::nn::Dice(6, eps=0.001, momentum=0.1, alpha=0, shared_alpha=false, track_running_stats=true, dim=-1, "
+       "weight=1, bias=0.5, eps_mode=both, unbiased=false)",
+       AnyModule(nn::Dice(nn::DiceOptions(6).eps(1e-3).weight(1.0).bias(0.5).eps_mode("both").unbiased(false))),
+       {"alpha", "weight", "bias", "running_mean", "running_var", "num_batches_tracked"}},
       {"", AnyModule(nn::Maxout(2)), {}},
       {"actinium::nn::PReLU(num_parameters=1)", AnyModule(nn::PReLU()), {"weight"}},
       {"", AnyModule(nn::PReLU(nn::PReLUOptions().num_parameters(6))), {"weight"}},
@@ -118,6 +122,13 @@ TEST(Modules, LearnInASequential) {
       EXPECT_TRUE(p.value().grad().defined() && p.value().grad().any().item<bool>()) << p.key();
     }
   }
+}
+
+TEST(Modules, DiceTakesAMask) {
+  nn::Dice masked(nn::DiceOptions(6).weight(1.0)), shorter(nn::DiceOptions(6).weight(1.0));
+  const Tensor x = torch::randn({32, 6}), mask = torch::arange(32) < 20;
+  expect_close(masked(x, mask).slice(0, 0, 20), shorter(x.slice(0, 0, 20)), 1e-6);
+  expect_close(masked->running_var, shorter->running_var, 1e-6);
 }
 
 TEST(Modules, DiceAveragesOverAllBatchesWithoutMomentum) {
