@@ -236,6 +236,7 @@ def maxout(pieces, dim, layout):
 
 ROWS = (
     pointwise("mish", F.mish, accelerated=True),
+    pointwise("gelu", F.gelu, accelerated=True, span=15.0),
     pointwise("gelu_tanh", partial(F.gelu, approximate="tanh"), accelerated=True, span=12.0),
     pointwise("quick_gelu", None),
     pointwise(
