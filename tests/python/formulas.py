@@ -9,8 +9,8 @@ import torch
 MP = mpmath.MPContext()
 
 
-def _erfc(x):
-    """numpy has none. By the series of erf near 0, and by the continued fraction of erfc in the tails."""
+def erfc(x):
+    """For numpy, which has none. By the series of erf near 0, and by the continued fraction of erfc in the tails."""
     t = np.minimum(abs(x), 200)
     near, far = np.minimum(t, 1.5), np.maximum(t, 1.5)
     total = term = near
@@ -32,7 +32,7 @@ def _namespace(module, number, erfc):
 
 # float64 and differentiable; 64 bits of mantissa; as many digits as asked for.
 TORCH = _namespace(torch, float, torch.erfc)
-LONG = _namespace(np, np.longdouble, _erfc)
+LONG = _namespace(np, np.longdouble, erfc)
 EXACT = _namespace(MP, MP.mpf, MP.erfc)
 
 
