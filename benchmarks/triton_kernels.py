@@ -1,7 +1,8 @@
 """The pointwise functions as Triton kernels, one element a lane, as public libraries have them.
 
-The formulas are those of FlagGems (github.com/flagos-ai/FlagGems, src/flag_gems/ops: mish.py, silu.py, gelu.py, ...), with
-tanh written by exp, and those of their papers; float32 is computed in for 16-bit types. They are measured, not used.
+The formulas are those of FlagGems (github.com/flagos-ai/FlagGems, src/flag_gems/ops: mish.py, silu.py, gelu.py), with
+tanh written by exp, and the others' those of the papers; float32 is computed in for 16-bit types. They are measured,
+not used.
 """
 
 import triton

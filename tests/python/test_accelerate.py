@@ -159,11 +159,10 @@ OTHERS = {
 def test_other_tensors_go_on_to_the_builtin(make):
     calls = []
     for name, numbers, *_ in CALLS.values():
-        for packet in (name, name + "_"):
-            calls.append(lambda f=getattr(aten, packet), numbers=numbers: f(make(), **numbers))
-        calls.append(
-            lambda f=getattr(aten, name), numbers=numbers: f(make(), **numbers, out=torch.empty(0, dtype=torch.double))
-        )
+        f, f_ = getattr(aten, name), getattr(aten, name + "_")
+        calls.append(lambda f=f, numbers=numbers: f(make(), **numbers))
+        calls.append(lambda f_=f_, numbers=numbers: f_(make(), **numbers))
+        calls.append(lambda f=f, numbers=numbers: f(make(), **numbers, out=torch.empty(0, dtype=torch.double)))
     before = [outcome(call) for call in calls]
     with accelerate():
         assert all(same(outcome(call), want) for call, want in zip(calls, before, strict=True))
@@ -195,8 +194,8 @@ def test_wrong_dtypes_fail_as_the_builtin_does(accelerated):
 
 
 def test_functions_and_gradients(accelerated, layout):
-    """As people call them: the value and the first gradient are ours, the second goes as the builtin's does; and so does
-    the first, where it is made of the result."""
+    """As people call them: the value and the first gradient are ours, the second goes as the builtin's does, and so does
+    a first one that is made of the result."""
 
     def results(f):
         (x,) = accelerated.inputs(layout, dtype=torch.float32)
