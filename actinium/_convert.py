@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import Module, Parameter
 from torch.nn.utils import parametrize
 
-from actinium.nn import ELU, SELU, Dice, GELUTanh, Mish, QuickGELU, Sigmoid, Swish, Tanh
+from actinium.nn import ELU, GELU, SELU, Dice, GELUTanh, Mish, QuickGELU, Sigmoid, Swish, Tanh
 
 __all__ = ["Left", "Replaced", "Report", "convert"]
 
@@ -116,11 +116,11 @@ def _dice(module: Module) -> Union[Module, str]:
 
 _MISH = _pointwise(lambda module: Mish())
 _SILU = _pointwise(lambda module: Swish())
+_GELU = _pointwise(lambda module: GELU())
 _GELU_TANH = _pointwise(lambda module: GELUTanh())
 _QUICK_GELU = _pointwise(lambda module: QuickGELU())
 _SIGMOID = _pointwise(lambda module: Sigmoid())
 _TANH = _pointwise(lambda module: Tanh())
-_GELU_EXACT = "there is no operator for the exact GELU here"
 
 # By full names, so that the packages need not be there; as read in CLIP 1.0.1, DeepCTR-Torch 0.2.9 to 0.3.0, diffusers
 # 0.42.1, efficientnet_pytorch 0.6 to 0.7.1, ESPnet 202511, FuxiCTR 1.0 to 2.3.10, geffnet 1.0.2, mish-cuda, MMCV 1 to
@@ -130,7 +130,7 @@ _GELU_EXACT = "there is no operator for the exact GELU here"
 # here: torch's are as fast, and in place they keep nothing but the result.
 _KNOWN: dict[str, Union[Rule, str]] = {
     "torch.nn.modules.activation.GELU": _pointwise(
-        lambda module: GELUTanh() if module.approximate == "tanh" else _GELU_EXACT
+        lambda module: GELUTanh() if module.approximate == "tanh" else GELU()
     ),
     "torch.nn.modules.activation.SELU": _pointwise(lambda module: SELU()),
     "torch.nn.modules.activation.ELU": _pointwise(lambda module: ELU(module.alpha)),
@@ -241,7 +241,7 @@ _KNOWN: dict[str, Union[Rule, str]] = {
             "timm.models.layers.activations.GELU",
             "transformers.activations.GELUActivation",
         ),
-        _GELU_EXACT,
+        _GELU,
     ),
     "fuxictr.pytorch.layers.activation.Dice": _dice,
     "fuxictr.pytorch.layers.activations.Dice": _dice,
@@ -325,12 +325,11 @@ def convert(
 ) -> Union[Module, tuple[Module, Report]]:
     r"""Replaces the activations of a model by those of :mod:`actinium.nn` that compute the same, in place.
 
-    ``nn.Mish``, ``nn.SiLU``, ``nn.GELU(approximate="tanh")``, ``nn.SELU``, ``nn.ELU``, ``nn.Sigmoid``, ``nn.Tanh``, and
-    the classes of other packages that compute one of these, Swish, QuickGELU, or Dice: those of timm, transformers,
-    CLIP, FuxiCTR, MONAI, MMCV and the YOLO repositories among them. They are found by the full name of their class, and
-    what they compute is compared before they are replaced. Subclasses, functions called in a ``forward``, and modules
-    in plain lists are left; so are ``nn.ReLU`` and ``nn.LeakyReLU``, which are as fast in torch, unless ``mapping``
-    names them.
+    ``nn.Mish``, ``nn.SiLU``, ``nn.GELU``, ``nn.SELU``, ``nn.ELU``, ``nn.Sigmoid``, ``nn.Tanh``, and the classes of
+    other packages that compute one of these, Swish, QuickGELU, or Dice: those of timm, transformers, CLIP, FuxiCTR,
+    MONAI, MMCV and the YOLO repositories among them. They are found by the full name of their class, and what they
+    compute is compared before they are replaced. Subclasses, functions called in a ``forward``, and modules in plain
+    lists are left; so are ``nn.ReLU`` and ``nn.LeakyReLU``, which are as fast in torch, unless ``mapping`` names them.
 
     Everything else stays: names, the order of modules, training mode, hooks and their handles, sharing, and the
     parameters and buffers themselves, so that an optimizer made before keeps training them. Only Dice changes keys of

@@ -75,17 +75,37 @@ def _swish_slope(x: Tensor, beta: float = 1) -> Tensor:
     return _gate_slope(z, z.abs())
 
 
-_GELU = (1.5957691216057308, 0.07135481627260025)  # of x and x^3, in twice what tanh is taken of
+def _normal_tail(a: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the normal distribution, in two factors, of which the second is exp(-a^2/2)."""
+    return 0.5 * torch.special.erfcx(a * 0.7071067811865476), torch.exp(-0.5 * a * a)
+
+
+def _gelu(x: Tensor) -> Tensor:
+    a = x.abs().clamp(max=40)  # 0 and x from there on
+    tail, bell = _normal_tail(a)
+    return torch.relu(x) - a * tail * bell
+
+
+def _gelu_slope(x: Tensor) -> Tensor:
+    a = x.abs().clamp(max=40)
+    tail, bell = _normal_tail(a)
+    below = (tail - 0.3989422804014327 * a) * bell
+    return torch.where(x > 0, 1 - below, below)
+
+
+_GELU_TANH = (1.5957691216057308, 0.07135481627260025)  # of x and x^3, in twice what tanh is taken of
 
 
 def _gelu_tanh(x: Tensor) -> Tensor:
-    return _gate(x, _finite(x * (_GELU[0] + _GELU[1] * x * x)))
+    return _gate(x, _finite(x * (_GELU_TANH[0] + _GELU_TANH[1] * x * x)))
 
 
 def _gelu_tanh_slope(x: Tensor) -> Tensor:
     x = x.clamp(-40, 40)  # 0 and 1 from there on
     square = x * x
-    return _gate_slope(x * (_GELU[0] + _GELU[1] * square), x.abs() * (_GELU[0] + 3 * _GELU[1] * square))
+    return _gate_slope(
+        x * (_GELU_TANH[0] + _GELU_TANH[1] * square), x.abs() * (_GELU_TANH[0] + 3 * _GELU_TANH[1] * square)
+    )
 
 
 _LAMBDA, _LAMBDA_ALPHA = 1.0507009873554805, 1.7580993408473766
@@ -127,6 +147,7 @@ def _leaky_relu_slope(x: Tensor, negative_slope: float = 0.01) -> Tensor:
 _FORMULAS = {
     "mish": (_mish, _mish_slope),
     "swish": (_swish, _swish_slope),
+    "gelu": (_gelu, _gelu_slope),
     "gelu_tanh": (_gelu_tanh, _gelu_tanh_slope),
     "selu": (_selu, _selu_slope),
     "sigmoid": (torch.sigmoid, _bell),

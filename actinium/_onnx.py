@@ -74,6 +74,15 @@ def mish(self):
     return _rounded(op, x * (n / (n + two)), self)
 
 
+def gelu(self):
+    op = _opset()
+    if _has(op, "Gelu", self):
+        return op.Gelu(self, approximate="none")
+    x = _wide(op, self)
+    half, one, scale = _constants(op, x, 0.5, 1.0, math.sqrt(0.5))
+    return _rounded(op, half * x * (one + op.Erf(scale * x)), self)
+
+
 def gelu_tanh(self):
     op = _opset()
     if _has(op, "Gelu", self):
@@ -208,6 +217,7 @@ def maxout(self, pieces, dim=1, layout="unit"):
 
 TABLE = {
     ops.mish.default: mish,
+    ops.gelu.default: gelu,
     ops.gelu_tanh.default: gelu_tanh,
     ops.selu.default: selu,
     ops.elu.default: elu,

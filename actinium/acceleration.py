@@ -8,9 +8,9 @@ __all__ = ["accelerate", "is_accelerated"]
 class accelerate:
     """Run the builtins on Actinium's kernels.
 
-    Whatever calls ``aten::mish``, ``silu``, ``gelu`` (``approximate="tanh"``) or ``selu``, or their in-place, ``out=``
-    and backward forms, on the CPU and on CUDA: modules, functions and TorchScript files that know nothing of Actinium
-    need no change.
+    Whatever calls ``aten::mish``, ``silu``, ``gelu``, ``elu``, ``selu``, ``sigmoid`` or ``tanh``, or their in-place,
+    ``out=`` and backward forms, on the CPU and on CUDA: modules, functions and TorchScript files that know nothing of
+    Actinium need no change.
 
     Called as a function it holds until it is called with False; as a context manager, for the block::
 
@@ -21,8 +21,8 @@ class accelerate:
 
     ``ACTINIUM_ACCELERATE=1`` in the environment does it when the library is loaded.
 
-    What Actinium does not compute goes on to torch's own kernels: GELU with erf, ELU with other constants than those of
-    SELU, the backward of an in-place SELU (which knows only the result), complex and integer dtypes, mixed dtypes.
+    What Actinium does not compute goes on to torch's own kernels: the backward of sigmoid, tanh, and in-place ELU and
+    SELU (which know only the result), CELU, complex and integer dtypes, mixed dtypes. ReLU and LeakyReLU stay torch's.
     Turning it off restores torch's own kernels. It holds for the whole process; do not turn it on or off while other
     threads run these operators. ``torch.compile`` takes the builtins apart before they run and is not affected.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 __all__ = [
     "dice",
     "elu",
+    "gelu",
     "gelu_tanh",
     "leaky_relu",
     "linear_maxout",
@@ -80,6 +81,28 @@ def swish(input: Tensor, beta: Union[int, float, Tensor] = 1.0, dim: int = 1, in
     if isinstance(beta, (Tensor, torch.fx.Proxy)):  # a proxy stands for the parameter while torch.fx traces
         return op.Tensor(input, beta, dim)
     return op.default(input, beta)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    r"""GELU: :math:`x \, \Phi(x) = \frac{x}{2} (1 + \operatorname{erf}(x / \sqrt{2}))`.
+
+    Args:
+        input: of any shape, ``(*)``.
+        approximate: ``"none"``, or ``"tanh"`` for :func:`gelu_tanh`.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    Raises:
+        ValueError: ``approximate`` is neither of these.
+
+    From Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, arXiv:1606.08415, section 2.
+    """
+    if approximate == "none":
+        return torch.ops.actinium.gelu(input)
+    if approximate != "tanh":
+        raise ValueError(f"gelu: approximate='{approximate}', expected 'none' or 'tanh'")
+    return torch.ops.actinium.gelu_tanh(input)
 
 
 def gelu_tanh(input: Tensor) -> Tensor:

@@ -21,7 +21,20 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-OPS = ("mish", "swish", "gelu_tanh", "selu", "dice")
+POINTWISE = (
+    "mish",
+    "swish",
+    "gelu",
+    "gelu_tanh",
+    "quick_gelu",
+    "selu",
+    "elu",
+    "relu",
+    "leaky_relu",
+    "sigmoid",
+    "tanh",
+)
+OPS = (*POINTWISE, "dice")
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 CAPABILITIES = ("default", "avx2", "avx512")
 PASSES = ("f", "f'", "f''")
@@ -376,7 +389,7 @@ def rows(figures: dict[Key, Figures], dtype: str, sampled: bool) -> list[Row]:
     made: list[Row] = []
     by_function: dict[str, dict[str, Figures]] = defaultdict(dict)
     for (function, of_dtype, capability), of in figures.items():
-        if of_dtype == dtype and sampled == (function not in OPS or function == "dice"):
+        if of_dtype == dtype and sampled == (function not in POINTWISE):
             by_function[function][capability] = of
     for function, by_capability in by_function.items():
         for at in range(max(of.passes for of in by_capability.values())):
@@ -432,7 +445,7 @@ def tails(figures: dict[Key, Figures], dtype: str) -> tuple[str, list[list[str]]
     """The best instruction set's figures for |x| > 8 alone."""
     capability = max((key[2] for key in figures if key[1] == dtype), key=CAPABILITIES.index)
     lines = []
-    for function in OPS[:4]:
+    for function in POINTWISE:
         of = figures.get((function, dtype, capability))
         for at in range(of.passes if of else 0):
             ours, builtin = (of.regions[side, at, "tail"] for side in SIDES)
@@ -537,7 +550,7 @@ def report(figures: dict[Key, Figures], plot: str, command: str, complete: bool)
 def draw(figures: dict[Key, Figures], file: Path) -> None:
     """The worst error in each binade of x, float32, f and f', with the best instruction set."""
     capability = max((key[2] for key in figures if key[1] == "float32"), key=CAPABILITIES.index)
-    shown = [op for op in OPS[:4] if (op, "float32", capability) in figures]
+    shown = [op for op in POINTWISE if (op, "float32", capability) in figures]
     infinite = 1e9  # where infinitely many ULP are drawn
     plt.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "actinium", "font.size": 8}
     figure, grid = plt.subplots(len(shown), 2, figsize=(9, 2 * len(shown)), sharex=True, sharey=True, squeeze=False)
@@ -636,7 +649,7 @@ def main() -> int:
     output = arguments.output or (ROOT / "docs" / "accuracy.md" if complete else None)
     if output and figures:
         plot = output.with_suffix(".svg")
-        if any(key[1] == "float32" and key[0] in OPS[:4] for key in figures):
+        if any(key[1] == "float32" and key[0] in POINTWISE for key in figures):
             draw(figures, plot)
         command = " ".join([os.environ.get("ACCURACY_PROGRAM") or "benchmarks/accuracy.py", *sys.argv[1:]])
         output.write_text(report(figures, plot.name, command, complete))

@@ -71,6 +71,20 @@ int main(int argc, char** argv) {
       "gelu_tanh", [](const at::Tensor& x) { return actinium::gelu_tanh(x); },
       [](const at::Tensor& x) { return at::gelu(x, "tanh"); });
   add(
+      "gelu", [](const at::Tensor& x) { return actinium::gelu(x); }, [](const at::Tensor& x) { return at::gelu(x); });
+  add(
+      "elu", [](const at::Tensor& x) { return actinium::elu(x); }, [](const at::Tensor& x) { return at::elu(x); });
+  add(
+      "relu", [](const at::Tensor& x) { return actinium::relu(x); }, [](const at::Tensor& x) { return at::relu(x); });
+  add(
+      "leaky_relu", [](const at::Tensor& x) { return actinium::leaky_relu(x); },
+      [](const at::Tensor& x) { return at::leaky_relu(x); });
+  add(
+      "sigmoid", [](const at::Tensor& x) { return actinium::sigmoid(x); },
+      [](const at::Tensor& x) { return at::sigmoid(x); });
+  add(
+      "tanh", [](const at::Tensor& x) { return actinium::tanh(x); }, [](const at::Tensor& x) { return at::tanh(x); });
+  add(
       "selu", [](const at::Tensor& x) { return actinium::selu(x); }, [](const at::Tensor& x) { return at::selu(x); });
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

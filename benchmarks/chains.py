@@ -12,6 +12,7 @@ from types import FunctionType
 
 import bench
 import machine
+from rows import POINTWISE
 
 DOCUMENT = bench.ROOT / "docs" / "fusion.md"
 CHAINS = {
@@ -20,7 +21,6 @@ CHAINS = {
 }
 SHAPES = ((256, 256), (2048, 1024))
 DTYPES = ("float32", "bfloat16")
-OPS = ("mish", "swish", "gelu_tanh", "selu")
 
 
 def options() -> argparse.Namespace:
@@ -92,7 +92,7 @@ def main() -> None:
     from rich.progress import track
 
     torch.set_num_threads(1)
-    rows = [(op, chain, shape, dtype) for dtype in DTYPES for shape in SHAPES for chain in CHAINS for op in OPS]
+    rows = [(op, chain, shape, dtype) for dtype in DTYPES for shape in SHAPES for chain in CHAINS for op in POINTWISE]
     measured = {row: measure(*row, given.seconds) for row in track(rows, "chains")}
 
     lines = [

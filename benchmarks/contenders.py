@@ -96,6 +96,7 @@ class Side:
     call_arguments: str = "x"
     out_arguments: str = "x, out=y"
     backward_arguments: str = "g, x"
+    kept: Callable | None = None  # what the backward takes under the name of x, made of x
 
 
 def _side(namespace, name: str) -> Side:
@@ -103,9 +104,22 @@ def _side(namespace, name: str) -> Side:
     return Side(op.default, op.out, backward.default)
 
 
+def _from_result(name: str, backward: Callable, more: str = "") -> Side:
+    """The backward takes the result."""
+    op = getattr(aten, name)
+    return Side(op.default, op.out, backward, backward_arguments="g, x" + more, kept=op.default)
+
+
+def _quick_gelu_backward(g: Tensor, kept: tuple[Tensor, Tensor]) -> Tensor:
+    """As autograd has it, which keeps the sigmoid."""
+    x, s = kept
+    return aten.sigmoid_backward(g * x, s).mul_(1.702).addcmul_(g, s)
+
+
 _BUILTINS = {
     "mish": _side(aten, "mish"),
     "swish": _side(aten, "silu"),
+    "gelu": _side(aten, "gelu"),
     "gelu_tanh": Side(
         aten.gelu.default,
         aten.gelu.out,
@@ -122,6 +136,22 @@ _BUILTINS = {
         f"x, {SELU_ALPHA}, {SELU_SCALE}, 1, out=y",
         f"g, {SELU_ALPHA}, {SELU_SCALE}, 1, False, x",
     ),
+    "elu": Side(aten.elu.default, aten.elu.out, aten.elu_backward.default, backward_arguments="g, 1.0, 1, 1, False, x"),
+    "quick_gelu": Side(
+        lambda x: x * torch.sigmoid(1.702 * x),
+        lambda x, out: torch.mul(x, torch.sigmoid(1.702 * x), out=out),
+        _quick_gelu_backward,
+        kept=lambda x: (x, torch.sigmoid(1.702 * x)),
+    ),
+    "relu": _from_result("relu", aten.threshold_backward.default, ", 0"),
+    "leaky_relu": Side(
+        aten.leaky_relu.default,
+        aten.leaky_relu.out,
+        aten.leaky_relu_backward.default,
+        backward_arguments="g, x, 0.01, False",
+    ),
+    "sigmoid": _from_result("sigmoid", aten.sigmoid_backward.default),
+    "tanh": _from_result("tanh", aten.tanh_backward.default),
 }
 
 
@@ -139,14 +169,15 @@ def _pointwise(row: Row) -> Work:
             "call": (side.call, f"f({side.call_arguments})"),
             "step": (side.call, f"grad(f({side.call_arguments}), x, g)"),
         }[row.direction]
-        calls[name] = Call(statement, names | {"f": function})
+        kept = {"x": side.kept(x)} if side.kept and row.direction == "backward" else {}
+        calls[name] = Call(statement, names | kept | {"f": function})
     if row.compiled:
-        side = _BUILTINS[row.op]
         function, parameters, arguments = {
             "forward": (side.call, "x", side.call_arguments),
             "backward": (side.backward, "g, x", side.backward_arguments),
         }[row.direction]
-        calls["compile"] = _compile(eval(f"lambda {parameters}: f({arguments})", {"f": function}), parameters, names)
+        function = eval(f"lambda {parameters}: f({arguments})", {"f": function})
+        calls["compile"] = _compile(function, parameters, names | kept)
     streams = {"forward": 2, "call": 2, "backward": 3, "step": 5}[row.direction]
     return Work(calls, x.numel(), streams * x.numel() * x.element_size(), row.direction == "step")
 

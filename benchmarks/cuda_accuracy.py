@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from cuda_ops import FUNCTIONS, Function
+from formulas import erfc
 from ulp import spacing
 
 DTYPES = ("bfloat16", "float16", "float64", "float32")
@@ -70,14 +71,65 @@ def _selu(m, number, x, beta):
     return m.where(right, scale * x, left * m.expm1(below)), m.where(right, scale + 0 * e, e), m.where(right, 0 * e, e)
 
 
-REFERENCES = {"mish": _mish, "swish": _swish, "gelu_tanh": _gelu_tanh, "selu": _selu}
+def _gelu(m, number, x, beta):
+    # From there on it is 0 or x.
+    near = m.clip(x, -1000, 1000)
+    cdf = (torch.erfc if m is torch else erfc)(near * -number("0.70710678118654752440084436210484904")) / 2
+    density = m.exp(near * near / -2) * number("0.39894228040143267793994605993438187")
+    return x * cdf, cdf + near * density, density * (2 - near * near)
+
+
+def _quick_gelu(m, number, x, beta):
+    return _swish(m, number, x, number("1.702"))
+
+
+def _elu(m, number, x, beta):
+    below, right = m.clip(x, -math.inf, 0), x > 0
+    e = m.exp(below)
+    return m.where(right, x, m.expm1(below)), m.where(right, 1 + 0 * e, e), m.where(right, 0 * e, e)
+
+
+def _leaky_relu(m, number, x, slope):
+    zero, right = 0 * x, x > 0
+    return m.where(right, x, slope * x), m.where(right, 1 + zero, slope + zero), zero
+
+
+def _relu(m, number, x, beta):
+    return _leaky_relu(m, number, x, 0)
+
+
+def _sigmoid(m, number, x, beta):
+    s, c = _logistic(m, x)
+    return s, s * c, -s * c * m.tanh(x / 2)
+
+
+def _tanh(m, number, x, beta):
+    s, c = _logistic(m, 2 * x)
+    t = m.tanh(x)
+    return t, 4 * s * c, -8 * t * s * c
+
+
+REFERENCES = {
+    "mish": _mish,
+    "swish": _swish,
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
+    "quick_gelu": _quick_gelu,
+    "selu": _selu,
+    "elu": _elu,
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "sigmoid": _sigmoid,
+    "tanh": _tanh,
+}
 
 
 def exact(function: Function, x: Tensor) -> list[tuple[Tensor, Tensor]]:
     """f, f' and f'', each the sum of two float64: with twice the digits of float32, eleven bits more than float64."""
     reference = REFERENCES[function.base]
     if x.dtype != torch.float64:
-        return [(y, torch.zeros_like(y)) for y in reference(torch, float, x.double(), function.beta)]
+        beta = float(torch.tensor(function.beta, dtype=torch.float32))  # as the kernels have it
+        return [(y, torch.zeros_like(y)) for y in reference(torch, float, x.double(), beta)]
     pairs = []
     with np.errstate(under="ignore"):
         for y in reference(np, np.longdouble, x.numpy().astype(np.longdouble), np.longdouble(function.beta)):

@@ -132,9 +132,13 @@ def _backward(row: Row, function: Function, operands: Operands) -> Contenders:
         run = _compiled(_gradient(function))
         return lambda: run(g, x)
 
+    def kernel() -> Call:
+        kept = builtin.kept(x)
+        return lambda: builtin.backward(g, kept, out)
+
     return {
         "ours": lambda: lambda: function.backward(g, x, out),
-        "builtin": lambda: (lambda: builtin.backward(g, x, out)) if builtin else composite(),
+        "builtin": lambda: kernel() if builtin else composite(),
         "compile": compiled,
         "triton": lambda: _by_triton("backward", function, g, x, out),
     }

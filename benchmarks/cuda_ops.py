@@ -21,6 +21,7 @@ class Builtin:
     call: Callable[[Tensor], Tensor]
     forward: Callable[[Tensor, Tensor], Tensor]
     backward: Callable[[Tensor, Tensor, Tensor], Tensor]
+    kept: Callable[[Tensor], Tensor] = lambda x: x  # what the backward takes in the place of x
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Function:
 
     @property
     def beta(self) -> float:
-        return self.arguments[0] if self.arguments else 1.0
+        """The number of an operator that has one."""
+        return self.arguments[0] if self.arguments else 1.702 if self.base == "quick_gelu" else 1.0
 
     def call(self, x: Tensor) -> Tensor:
         return getattr(ours, self.base).default(x, *self.arguments)
@@ -93,6 +95,17 @@ FUNCTIONS = {
         ),
         Function("swish(1.5)", "swish", lambda x: x * torch.sigmoid(1.5 * x), None, (1.5,)),
         Function(
+            "gelu",
+            "gelu",
+            F.gelu,
+            Builtin(
+                aten.gelu.default,
+                lambda x, out: aten.gelu.out(x, out=out),
+                lambda g, x, out: aten.gelu_backward.grad_input(g, x, grad_input=out),
+            ),
+        ),
+        Function("quick_gelu", "quick_gelu", lambda x: x * torch.sigmoid(1.702 * x)),
+        Function(
             "gelu_tanh",
             "gelu_tanh",
             partial(F.gelu, approximate="tanh"),
@@ -111,6 +124,60 @@ FUNCTIONS = {
                 # torch's selu has no out=, and is this
                 lambda x, out: aten.elu.out(x, SELU_ALPHA, SELU_SCALE, 1, out=out),
                 lambda g, x, out: aten.elu_backward.grad_input(g, SELU_ALPHA, SELU_SCALE, 1, False, x, grad_input=out),
+            ),
+        ),
+        Function(
+            "elu",
+            "elu",
+            F.elu,
+            Builtin(
+                aten.elu.default,
+                lambda x, out: aten.elu.out(x, out=out),
+                lambda g, x, out: aten.elu_backward.grad_input(g, 1, 1, 1, False, x, grad_input=out),
+            ),
+        ),
+        Function(
+            "relu",
+            "relu",
+            F.relu,
+            Builtin(
+                aten.relu.default,
+                lambda x, out: aten.relu.out(x, out=out),
+                lambda g, y, out: aten.threshold_backward.grad_input(g, y, 0, grad_input=out),
+                aten.relu.default,
+            ),
+        ),
+        Function(
+            "leaky_relu",
+            "leaky_relu",
+            F.leaky_relu,
+            Builtin(
+                aten.leaky_relu.default,
+                lambda x, out: aten.leaky_relu.out(x, out=out),
+                lambda g, x, out: aten.leaky_relu_backward.grad_input(g, x, 0.01, False, grad_input=out),
+            ),
+            (0.01,),
+        ),
+        Function(
+            "sigmoid",
+            "sigmoid",
+            torch.sigmoid,
+            Builtin(
+                aten.sigmoid.default,
+                lambda x, out: aten.sigmoid.out(x, out=out),
+                lambda g, y, out: aten.sigmoid_backward.grad_input(g, y, grad_input=out),
+                aten.sigmoid.default,
+            ),
+        ),
+        Function(
+            "tanh",
+            "tanh",
+            torch.tanh,
+            Builtin(
+                aten.tanh.default,
+                lambda x, out: aten.tanh.out(x, out=out),
+                lambda g, y, out: aten.tanh_backward.grad_input(g, y, grad_input=out),
+                aten.tanh.default,
             ),
         ),
     )

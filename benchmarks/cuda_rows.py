@@ -6,7 +6,20 @@ from dataclasses import dataclass
 
 from rows import CALL, NOISE
 
-OPS = ("mish", "swish(1)", "swish(1.5)", "gelu_tanh", "selu")
+OPS = (
+    "mish",
+    "swish(1)",
+    "swish(1.5)",
+    "gelu",
+    "gelu_tanh",
+    "quick_gelu",
+    "selu",
+    "elu",
+    "relu",
+    "leaky_relu",
+    "sigmoid",
+    "tanh",
+)
 DIRECTIONS = ("forward", "backward", "double_backward")
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 FULL = 1 << 28  # elements, far beyond every cache

@@ -20,7 +20,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import actinium
-from actinium.functional import dice, gelu_tanh, maxout, mish, selu, swish
+from actinium.functional import (
+    dice,
+    elu,
+    gelu,
+    gelu_tanh,
+    leaky_relu,
+    maxout,
+    mish,
+    quick_gelu,
+    relu,
+    selu,
+    sigmoid,
+    swish,
+    tanh,
+)
 from markdown_table import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +86,7 @@ def paper(authors: str, title: str, year: int, number: str, place: str) -> str:
     return f'{authors}, "{title}", {year}, [arXiv:{number}](https://arxiv.org/abs/{number}), {place}.'
 
 
+GELU = paper("Hendrycks and Gimpel", "Gaussian Error Linear Units (GELUs)", 2016, "1606.08415", "section 2")
 SWISH = paper("Ramachandran, Zoph and Le", "Searching for Activation Functions", 2017, "1710.05941", "section 4")
 
 ENTRIES = (
@@ -183,6 +198,45 @@ ENTRIES = (
         ),
     ),
     Entry(
+        title="GELU",
+        operator="gelu",
+        formula="""
+            f(x) = x·Φ
+            f'(x) = Φ + x·φ
+            Φ = (1 + erf(x/√(2)))/2
+            φ = exp(−x²/2)/√(2·π)
+        """,
+        note="Φ is the distribution function of the normal distribution, φ its density.",
+        source=GELU,
+        use="In transformers: BERT, ViT and most of their successors were trained with this form, which is the default "
+        "of `nn.GELU`.",
+        function=gelu,
+        accuracy=("gelu",),
+        speed=("gelu",),
+        wrong=(
+            Wrong(
+                said="x/2·(1 + erf(x/√2)) is how to compute it.",
+                counter="x / 2 * (1 + torch.erf(x.float() / 2**0.5)) != gelu(x.float())",
+                right="In the left tail 1 + erf cancels, and in float32 nothing is left of it below -5.6. "
+                "x/2·erfc(−x/√2) keeps what it is.",
+                at={"x": -6.0},
+            ),
+            Wrong(
+                said="It is x·s(1.702·x).",
+                counter="x * s(1.702 * x) != gelu(x)",
+                right="That is an approximation, quick GELU, which is off by up to 0.02.",
+                at={"x": -2.2},
+            ),
+            Wrong(
+                said="It is monotonic.",
+                counter="gelu(4 * x) > gelu(x)",
+                right="It falls from 0 at minus infinity to its least value, the second one here, and rises from "
+                "there on.",
+                at={"x": -0.7518},
+            ),
+        ),
+    ),
+    Entry(
         title="GELU, tanh form",
         operator="gelu_tanh",
         formula="""
@@ -191,7 +245,7 @@ ENTRIES = (
             u = √(2/π)·(x + 0.044715·x³)
             du = √(2/π)·(1 + 3·0.044715·x²)
         """,
-        source=paper("Hendrycks and Gimpel", "Gaussian Error Linear Units (GELUs)", 2016, "1606.08415", "section 2"),
+        source=GELU,
         use="For networks that were trained with this form: GPT-2 and its successors (`gelu_new`), Gemma, "
         '`nn.GELU("tanh")`. The form is part of a model: take that of its weights.',
         function=gelu_tanh,
@@ -215,6 +269,33 @@ ENTRIES = (
                 counter="gelu_tanh(x) < 0",
                 right="Those of the gate Φ(x) are. Those of the function begin here and have no bound on the right.",
                 at={"x": -0.7525},
+            ),
+        ),
+    ),
+    Entry(
+        title="Quick GELU",
+        operator="quick_gelu",
+        formula="""
+            f(x) = x·s(1.702·x)
+            f'(x) = s(1.702·x) + 1.702·x·s(1.702·x)·(1 − s(1.702·x))
+        """,
+        source=GELU,
+        use="For networks that were trained with this form: CLIP and what is built on it. It is Swish with β = 1.702.",
+        function=quick_gelu,
+        accuracy=("quick_gelu",),
+        speed=("quick_gelu",),
+        wrong=(
+            Wrong(
+                said="It is GELU, only faster.",
+                counter="quick_gelu(x) != gelu(x)",
+                right="It is off by up to 0.02, which every layer adds to. Take the form of the weights.",
+                at={"x": 2.27},
+            ),
+            Wrong(
+                said="It is silu(1.702·x).",
+                counter="F.silu(1.702 * x) != quick_gelu(x)",
+                right="That is 1.702 times too large.",
+                at={"x": 1.0},
             ),
         ),
     ),
@@ -253,6 +334,181 @@ ENTRIES = (
                 counter='torch.nn.init.calculate_gain("selu") != 1',
                 right='Weights of variance 1/fan_in have gain 1, which is `nonlinearity="linear"`.',
                 at={},
+            ),
+        ),
+    ),
+    Entry(
+        title="ELU",
+        operator="elu",
+        formula="""
+            f(x) = x if x > 0, else α·(eˣ − 1)
+            f'(x) = 1 if x > 0, else α·eˣ
+        """,
+        source=paper(
+            "Clevert, Unterthiner and Hochreiter",
+            "Fast and Accurate Deep Network Learning by Exponential Linear Units (ELUs)",
+            2015,
+            "1511.07289",
+            "equation 15",
+        ),
+        use="In place of ReLU, where the mean of the outputs shall be near 0 and no unit shall be off for good. With "
+        "α = 1 the derivative is continuous.",
+        function=lambda x, α: elu(x, α[0].item()),
+        curves=({"α": 1.0}, {"α": 0.5}),
+        accuracy=("elu",),
+        speed=("elu",),
+        wrong=(
+            Wrong(
+                said="It is smooth at 0.",
+                counter="D(lambda x: elu(x, 2), -x) != D(lambda x: elu(x, 2), x)",
+                right="With α = 1 the slope is continuous; with any other it jumps, from α to 1. The second derivative "
+                "jumps in either case.",
+                at={"x": 1e-9},
+            ),
+            Wrong(
+                said="f'(x) = f(x) + α on the left, so that the result is all that a backward needs.",
+                counter="elu(x.float()) + 1 != D(elu, x.float())",
+                right="In float32 the sum has no digit left where eˣ is small beside α. An in-place `nn.ELU` of torch "
+                "computes it so.",
+                at={"x": -18.0},
+            ),
+            Wrong(
+                said="SELU is ELU with α = 1.67326.",
+                counter="elu(x, 1.67326) != selu(x)",
+                right="SELU is λ times that, on both sides.",
+                at={"x": 1.0},
+            ),
+        ),
+    ),
+    Entry(
+        title="ReLU",
+        operator="relu",
+        formula="""
+            f(x) = x if x > 0, else 0
+            f'(x) = 1 if x > 0, else 0
+        """,
+        source='Nair and Hinton, "Rectified Linear Units Improve Restricted Boltzmann Machines", 2010, '
+        "[ICML](https://icml.cc/Conferences/2010/papers/432.pdf), section 2.",
+        use="The default of convolutional networks, with He's initialization. A unit whose input is negative for every "
+        "sample has no gradient any more; LeakyReLU, ELU and GELU have one. It is here for programs that take all "
+        "activations from one place: torch's own is as fast, and in place it keeps nothing but the result.",
+        function=relu,
+        accuracy=("relu",),
+        speed=("relu",),
+        wrong=(
+            Wrong(
+                said="It has no derivative at 0, and so no gradient.",
+                counter="D(relu, x) < 1",
+                right="Any number from 0 to 1 is a subgradient there. The convention, in torch and here, is 0.",
+                at={"x": 0.0},
+            ),
+            Wrong(
+                said="Weights of variance 1/fan_in keep the variance of a layer.",
+                counter="variance(relu, 1) < 0.5",
+                right="Half of the mean square is lost, which the 2/fan_in of He's initialization makes up for.",
+                at={},
+            ),
+        ),
+    ),
+    Entry(
+        title="LeakyReLU",
+        operator="leaky_relu",
+        formula="""
+            f(x) = x if x > 0, else a·x
+            f'(x) = 1 if x > 0, else a
+        """,
+        note="a is `negative_slope`.",
+        source='Maas, Hannun and Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models", 2013, '
+        "[ICML](https://ai.stanford.edu/~amaas/papers/relu_hybrid_icml2013_final.pdf), section 2.",
+        use="In place of ReLU, where no unit shall be without a gradient: discriminators of GANs, detectors such as "
+        "YOLOv3.",
+        function=lambda x, a: leaky_relu(x, a[0].item()),
+        curves=({"a": 0.01}, {"a": 0.2}),
+        accuracy=("leaky_relu",),
+        speed=("leaky_relu",),
+        wrong=(
+            Wrong(
+                said="It is max(a·x, x).",
+                counter="torch.maximum(2 * x, x) != leaky_relu(x, 2)",
+                right="For a ≤ 1 alone.",
+                at={"x": -1.0},
+            ),
+            Wrong(
+                said="Its slope is 0.2.",
+                counter="leaky_relu(x) != leaky_relu(x, 0.2)",
+                right="The default is 0.01, as in the paper and in torch. That of `tf.nn.leaky_relu` is 0.2, that of "
+                "Keras 0.3: name the slope that weights were trained with.",
+                at={"x": -1.0},
+            ),
+        ),
+    ),
+    Entry(
+        title="Sigmoid",
+        operator="sigmoid",
+        formula="""
+            f(x) = 1/(1 + e⁻ˣ)
+            f'(x) = s(x)·(1 − s(x))
+        """,
+        source='Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986, '
+        "[doi:10.1038/323533a0](https://doi.org/10.1038/323533a0), equation 2.",
+        use="For gates, and for the probability of one of two classes; there leave it to "
+        "`F.binary_cross_entropy_with_logits`. In hidden layers its slope, 1/4 at most, makes gradients vanish.",
+        function=sigmoid,
+        accuracy=("sigmoid",),
+        speed=("sigmoid",),
+        wrong=(
+            Wrong(
+                said="Its values are in (−1, 1).",
+                counter="sigmoid(x) > 0",
+                right="In (0, 1). Those of tanh are in (−1, 1): tanh(x) = 2·s(2·x) − 1.",
+                at={"x": -4.0},
+            ),
+            Wrong(
+                said="f'(x) = x·(1 − x).",
+                counter="x * (1 - x) != D(sigmoid, x)",
+                right="If x stands for the result, and not for the input.",
+                at={"x": 0.5},
+            ),
+            Wrong(
+                said="1/(1 + exp(−x)) is how to compute it.",
+                counter="1 / (1 + exp(-x.float())) != sigmoid(x.float())",
+                right="exp(−x) overflows in float32 below -88.7, and what is left is 0. exp(x)/(1 + exp(x)) does not.",
+                at={"x": -90.0},
+            ),
+        ),
+    ),
+    Entry(
+        title="Tanh",
+        operator="tanh",
+        formula="""
+            f(x) = (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)
+            f'(x) = 1 − tanh(x)²
+        """,
+        source='LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998, '
+        "[doi:10.1007/3-540-49430-8_2](https://doi.org/10.1007/3-540-49430-8_2), section 4.4.",
+        use="Where outputs shall be in (−1, 1) with mean 0: the states of recurrent networks, the actions of policies, "
+        "the last layer of image generators.",
+        function=tanh,
+        accuracy=("tanh",),
+        speed=("tanh",),
+        wrong=(
+            Wrong(
+                said="f'(x) = 2·tanh(x)·(1 − tanh(x)).",
+                counter="2 * tanh(x) * (1 - tanh(x)) != D(tanh, x)",
+                right="f'(x) = 1 − tanh²(x). What is said mixes it up with the slope of the sigmoid, s·(1 − s).",
+                at={"x": 1.0},
+            ),
+            Wrong(
+                said="tanh(x) = 2·s(x) − 1.",
+                counter="2 * s(x) - 1 != tanh(x)",
+                right="That is tanh(x/2). tanh(x) = 2·s(2·x) − 1.",
+                at={"x": 1.0},
+            ),
+            Wrong(
+                said="1 − tanh²(x) is how to compute the derivative.",
+                counter="1 - tanh(x.float()) ** 2 != D(tanh, x.float())",
+                right="In float32 nothing is left of it beyond 9. 4·e⁻²ˣ/(1 + e⁻²ˣ)² has every digit there.",
+                at={"x": 10.0},
             ),
         ),
     ),

@@ -20,8 +20,15 @@ FEW = 150  # rows that a terminal shows one by one
 CONTENDERS = {
     "mish": "`F.mish`",
     "swish": "`F.silu`",
+    "gelu": "`F.gelu`",
     "gelu_tanh": '`F.gelu(x, approximate="tanh")`',
+    "quick_gelu": "`x * torch.sigmoid(1.702 * x)`, and what autograd makes of it",
     "selu": "`F.selu` (`elu.out`, which it calls, where the output is given)",
+    "elu": "`F.elu`",
+    "relu": "`F.relu`, whose backward takes the result",
+    "leaky_relu": "`F.leaky_relu`",
+    "sigmoid": "`torch.sigmoid`, whose backward takes the result",
+    "tanh": "`torch.tanh`, whose backward takes the result",
     "swish_beta": "`x * torch.sigmoid(beta * x)`, one beta per channel of dim 1",
     "dice": "`p = torch.sigmoid(norm(x)); p * x + (1 - p) * alpha * x` with `norm = nn.BatchNorm1d(C, eps=1e-8, "
     "affine=False)` (`2d` for images), in training",
@@ -413,7 +420,7 @@ def draw(run: dict, path: Path) -> None:
         )  # fmt: skip
 
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
-    colours = dict(zip(rows.OPS, plt.get_cmap("tab10").colors, strict=False))
+    colours = dict(zip(rows.OPS, plt.get_cmap("tab20").colors, strict=True))
     for axes, direction in zip(panels, ("forward", "backward"), strict=True):
         found = list(filter(drawn(direction), results(run)))
         for op in rows.OPS:

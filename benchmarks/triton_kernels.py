@@ -1,7 +1,8 @@
 """The pointwise functions as Triton kernels, one element a lane, as public libraries have them.
 
 The formulas are those of FlagGems (github.com/flagos-ai/FlagGems, src/flag_gems/ops: mish.py, silu.py, gelu.py), with
-tanh written by exp, and SELU's of the paper; float32 is computed in for 16-bit types. They are measured, not used.
+tanh written by exp, and the others' those of the papers; float32 is computed in for 16-bit types. They are measured,
+not used.
 """
 
 import triton
@@ -64,11 +65,80 @@ def _selu_slope(x, beta):
     return 1.0507009873554805 * tl.where(x > 0, 1, 1.6732632423543772 * tl.exp(x))
 
 
+@triton.jit
+def _gelu(x, beta):
+    return 0.5 * x * (1 + tl.erf(x * 0.7071067811865476))
+
+
+@triton.jit
+def _gelu_slope(x, beta):
+    return 0.5 * (1 + tl.erf(x * 0.7071067811865476)) + 0.3989422804014327 * x * tl.exp(-0.5 * x * x)
+
+
+@triton.jit
+def _elu(x, beta):
+    return tl.where(x > 0, x, tl.exp(x) - 1)
+
+
+@triton.jit
+def _elu_slope(x, beta):
+    return tl.where(x > 0, 1, tl.exp(x))
+
+
+@triton.jit
+def _relu(x, beta):
+    return tl.where(x > 0, x, 0)
+
+
+@triton.jit
+def _relu_slope(x, beta):
+    return tl.where(x > 0, 1, 0)
+
+
+@triton.jit
+def _leaky_relu(x, beta):
+    return tl.where(x > 0, x, beta * x)
+
+
+@triton.jit
+def _leaky_relu_slope(x, beta):
+    return tl.where(x > 0, 1, beta)
+
+
+@triton.jit
+def _logistic(x, beta):
+    return _sigmoid(x)
+
+
+@triton.jit
+def _logistic_slope(x, beta):
+    s = _sigmoid(x)
+    return s * (1 - s)
+
+
+@triton.jit
+def _tangent(x, beta):
+    return _tanh(x)
+
+
+@triton.jit
+def _tangent_slope(x, beta):
+    t = _tanh(x)
+    return 1 - t * t
+
+
 FORMULAS = {
     "mish": (_mish, _mish_slope),
     "swish": (_swish, _swish_slope),
     "gelu_tanh": (_gelu_tanh, _gelu_tanh_slope),
     "selu": (_selu, _selu_slope),
+    "gelu": (_gelu, _gelu_slope),
+    "quick_gelu": (_swish, _swish_slope),
+    "elu": (_elu, _elu_slope),
+    "relu": (_relu, _relu_slope),
+    "leaky_relu": (_leaky_relu, _leaky_relu_slope),
+    "sigmoid": (_logistic, _logistic_slope),
+    "tanh": (_tangent, _tangent_slope),
 }
 
 

@@ -56,7 +56,19 @@ void SwishImpl::pretty_print(std::ostream& stream) const {
   stream << (options.inplace() ? ", inplace=true)" : ")");
 }
 
-// --------------------------------------------------------------------------------------------------------- GELUTanh
+// ------------------------------------------------------------------------------------------------ GELU and GELUTanh
+
+GELUImpl::GELUImpl(const GELUOptions& options_) : options(options_) { reset(); }
+void GELUImpl::reset() {
+  const std::string& form = options.approximate();
+  TORCH_CHECK_VALUE(form == "none" || form == "tanh", "GELU: approximate='", form, "', expected 'none' or 'tanh'");
+}
+void GELUImpl::pretty_print(std::ostream& stream) const {
+  stream << "actinium::nn::GELU(approximate=" << options.approximate() << ')';
+}
+torch::Tensor GELUImpl::forward(const torch::Tensor& input) {
+  return options.approximate() == "tanh" ? actinium::gelu_tanh(input) : actinium::gelu(input);
+}
 
 void GELUTanhImpl::reset() {}
 void GELUTanhImpl::pretty_print(std::ostream& stream) const { stream << "actinium::nn::GELUTanh()"; }

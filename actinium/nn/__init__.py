@@ -13,6 +13,7 @@ from actinium.nn.dice import Dice, SyncDice, convert_sync_dice, dice_state_dict
 # The dropouts are torch's own, here because a network of SELU needs them as it needs init.lecun_normal_.
 __all__ = [
     "ELU",
+    "GELU",
     "SELU",
     "AlphaDropout",
     "Dice",
@@ -119,6 +120,30 @@ class Swish(Module):
         if self.trainable:
             text += f", trainable=True, num_parameters={self.num_parameters}, dim={self.dim}"
         return text + (", inplace=True" if self.inplace else "")
+
+
+class GELU(Module):
+    r"""GELU, :math:`x \, \Phi(x)`; see :func:`actinium.functional.gelu`.
+
+    Args:
+        approximate: ``"none"``, or ``"tanh"`` for the tanh form.
+
+    Shape:
+        ``(*)`` to ``(*)``.
+    """
+
+    __constants__ = ["approximate"]
+    approximate: str
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__()
+        self.approximate = approximate
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.gelu(input, self.approximate)
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
 
 
 class GELUTanh(Module):

@@ -6,8 +6,10 @@
 #include <ATen/ops/gelu_cuda_dispatch.h>
 #include <ATen/ops/mish_backward_cuda_dispatch.h>
 #include <ATen/ops/mish_cuda_dispatch.h>
+#include <ATen/ops/sigmoid_cuda_dispatch.h>
 #include <ATen/ops/silu_backward_cuda_dispatch.h>
 #include <ATen/ops/silu_cuda_dispatch.h>
+#include <ATen/ops/tanh_cuda_dispatch.h>
 
 namespace actinium::ops {
 namespace {

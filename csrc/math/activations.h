@@ -3,6 +3,7 @@
 // table of tests and one in the docs; the loops of every device, the schemas and the gradients are made from the list.
 #include "csrc/math/dice.h"
 #include "csrc/math/elu.h"
+#include "csrc/math/gelu.h"
 #include "csrc/math/gelu_tanh.h"
 #include "csrc/math/mish.h"
 #include "csrc/math/relu.h"
@@ -22,7 +23,8 @@
   _(Tanh)                       \
   _(Relu)                       \
   _(LeakyRelu)                  \
-  _(Elu)
+  _(Elu)                        \
+  _(Gelu)
 
 // Formulas with per-channel parameters and sums. `_(Name)`: math::Name<T>.
 #define ACTINIUM_CHANNEL_FORMULAS(_) \

@@ -6,8 +6,10 @@
 #include <ATen/ops/gelu_cpu_dispatch.h>
 #include <ATen/ops/mish_backward_cpu_dispatch.h>
 #include <ATen/ops/mish_cpu_dispatch.h>
+#include <ATen/ops/sigmoid_cpu_dispatch.h>
 #include <ATen/ops/silu_backward_cpu_dispatch.h>
 #include <ATen/ops/silu_cpu_dispatch.h>
+#include <ATen/ops/tanh_cpu_dispatch.h>
 #include <actinium/accelerate.h>
 #include <c10/util/Exception.h>
 #include <c10/util/env.h>

@@ -13,13 +13,15 @@
 
 namespace actinium::ops {
 
+using c10::DispatchKey;
+
 // Puts kernels for the builtins into a library for aten and the key of a device.
 using Accelerate = void (*)(torch::Library& aten);
 // A device library calls this while it is loaded.
-ACTINIUM_API void register_acceleration(c10::DispatchKey key, Accelerate accelerate);
+ACTINIUM_API void register_acceleration(DispatchKey key, Accelerate accelerate);
 
 // The forms of one of our ops, called below autograd with the numbers that make it the builtin.
-template <c10::DispatchKey key, class... Numbers>
+template <DispatchKey key, class... Numbers>
 class Ours {
  public:
   explicit Ours(const std::string& name, Numbers... numbers)
@@ -30,6 +32,13 @@ class Ours {
         backward_(find_op<Tensor(const Tensor&, const Tensor&, const Numbers&...)>(name + "_backward")),
         grad_input_(find_op<Tensor&(const Tensor&, const Tensor&, const Numbers&..., Tensor&)>(name + "_backward",
                                                                                                "grad_input")) {}
+
+  // The same op with other numbers.
+  Ours with(Numbers... numbers) const {
+    Ours other = *this;
+    other.numbers_ = {numbers...};
+    return other;
+  }
 
   Tensor functional(const Tensor& self) const {
     return with_numbers([&](const auto&... n) { return functional_.redispatch(kKeys, self, n...); });
@@ -64,7 +73,7 @@ class Ours {
 };
 
 // Which of a builtin's calls are ours, by its further arguments, and what they come to.
-template <c10::DispatchKey key>
+template <DispatchKey key>
 struct Mish {
   static bool computes() { return true; }
   static const auto& ours() {
@@ -72,7 +81,7 @@ struct Mish {
     return ops;
   }
 };
-template <c10::DispatchKey key>
+template <DispatchKey key>
 struct Silu {
   static bool computes() { return true; }
   static const auto& ours() {
@@ -80,28 +89,52 @@ struct Silu {
     return ops;
   }
 };
-template <c10::DispatchKey key>
-struct Gelu {
-  static bool computes(c10::string_view approximate) { return approximate == "tanh"; }
+template <DispatchKey key>
+struct Sigmoid {
+  static bool computes() { return true; }
   static const auto& ours() {
-    static const Ours<key> ops("gelu_tanh");
+    static const Ours<key> ops("sigmoid");
     return ops;
   }
 };
-// selu is composed of elu, with these constants.
-template <c10::DispatchKey key>
+template <DispatchKey key>
+struct Tanh {
+  static bool computes() { return true; }
+  static const auto& ours() {
+    static const Ours<key> ops("tanh");
+    return ops;
+  }
+};
+template <DispatchKey key>
+struct Gelu {
+  static bool computes(c10::string_view approximate) { return approximate == "none" || approximate == "tanh"; }
+  static const auto& ours(c10::string_view approximate) {
+    static const Ours<key> exact("gelu"), tanh("gelu_tanh");
+    return approximate == "none" ? exact : tanh;
+  }
+};
+inline bool is(const Scalar& number, double value) { return !number.isComplex() && number.toDouble() == value; }
+template <DispatchKey key>
 struct Elu {
+  static bool computes(const Scalar& alpha, const Scalar& scale, const Scalar& input_scale) {
+    return !alpha.isComplex() && is(scale, 1) && is(input_scale, 1);
+  }
+  static auto ours(const Scalar& alpha, const Scalar&, const Scalar&) {
+    static const Ours<key, Scalar> ops("elu", 1);
+    return ops.with(alpha);
+  }
+};
+// selu is composed of the builtin's elu, with these constants.
+template <DispatchKey key>
+struct Selu {
   static bool computes(const Scalar& alpha, const Scalar& scale, const Scalar& input_scale) {
     return is(alpha, 1.6732632423543772848170429916717) && is(scale, 1.0507009873554804934193349852946) &&
            is(input_scale, 1);
   }
-  static const auto& ours() {
+  static const auto& ours(const Scalar&, const Scalar&, const Scalar&) {
     static const Ours<key> ops("selu");
     return ops;
   }
-
- private:
-  static bool is(const Scalar& number, double value) { return !number.isComplex() && number.toDouble() == value; }
 };
 
 // Whether our kernels take a tensor, and another beside it without any conversion.
@@ -119,7 +152,7 @@ struct Functional;
 template <class Which, class... Rest, Tensor (*builtin)(const Tensor&, Rest...)>
 struct Functional<Which, builtin> {
   static Tensor call(const Tensor& self, Rest... rest) {
-    return takes(self) && Which::computes(rest...) ? Which::ours().functional(self) : builtin(self, rest...);
+    return takes(self) && Which::computes(rest...) ? Which::ours(rest...).functional(self) : builtin(self, rest...);
   }
 };
 
@@ -128,7 +161,7 @@ struct InPlace;
 template <class Which, class... Rest, Tensor& (*builtin)(Tensor&, Rest...)>
 struct InPlace<Which, builtin> {
   static Tensor& call(Tensor& self, Rest... rest) {
-    return takes(self) && Which::computes(rest...) ? Which::ours().in_place(self) : builtin(self, rest...);
+    return takes(self) && Which::computes(rest...) ? Which::ours(rest...).in_place(self) : builtin(self, rest...);
   }
 };
 
@@ -136,7 +169,8 @@ struct InPlace<Which, builtin> {
 template <class Which, auto builtin, class... Rest>
 struct Out {
   static Tensor& call(const Tensor& self, Rest... rest, Tensor& out) {
-    return takes(self, out) && Which::computes(rest...) ? Which::ours().out(self, out) : builtin(self, rest..., out);
+    return takes(self, out) && Which::computes(rest...) ? Which::ours(rest...).out(self, out)
+                                                        : builtin(self, rest..., out);
   }
 };
 
@@ -144,7 +178,7 @@ template <class Which, auto builtin, class... Rest>
 struct Backward {
   static Tensor call(const Tensor& grad, const Tensor& self, Rest... rest) {
     return takes(self, grad) && grad.sizes() == self.sizes() && Which::computes(rest...)
-               ? Which::ours().backward(grad, self)
+               ? Which::ours(rest...).backward(grad, self)
                : builtin(grad, self, rest...);
   }
 };
@@ -153,12 +187,15 @@ template <class Which, auto builtin, class... Rest>
 struct BackwardOut {
   static Tensor& call(const Tensor& grad, const Tensor& self, Rest... rest, Tensor& grad_input) {
     return takes(self, grad) && takes(self, grad_input) && grad.sizes() == self.sizes() && Which::computes(rest...)
-               ? Which::ours().backward_out(grad, self, grad_input)
+               ? Which::ours(rest...).backward_out(grad, self, grad_input)
                : builtin(grad, self, rest..., grad_input);
   }
 };
 
-// elu names its input last, and may be given the result in its place.
+template <class Which, auto builtin>
+using EluOut = Out<Which, builtin, const Scalar&, const Scalar&, const Scalar&>;
+
+// elu_backward names its input last, and may be given the result in its place.
 template <class Which, auto builtin>
 struct EluBackward {
   static Tensor call(const Tensor& grad, const Scalar& alpha, const Scalar& scale, const Scalar& input_scale,
@@ -190,12 +227,15 @@ struct EluBackwardOut {
   }
 };
 
-// All of a device. `device` is ATen's namespace of its kernels: cpu, cuda.
+// All of a device. `device` is ATen's namespace of its kernels: cpu, cuda. The backward of sigmoid and tanh takes their
+// results, which ours does not, and stays the builtin's.
 #define ACTINIUM_FORM(name, ...) aten.impl(name, TORCH_FN((__VA_ARGS__::call)))
 #define ACTINIUM_FORWARD(which, name, device, ...)                      \
   ACTINIUM_FORM(#name, Functional<which<kKey>, &at::device::name>);     \
   ACTINIUM_FORM(#name "_", InPlace<which<kKey>, &at::device::name##_>); \
   ACTINIUM_FORM(#name ".out", Out<which<kKey>, &at::device::name##_outf __VA_ARGS__>)
+#define ACTINIUM_ELU(form, Form, device, name) \
+  ACTINIUM_FORM(form, Form<Selu<kKey>, &Form<Elu<kKey>, &at::device::name>::call>)
 #define ACTINIUM_DEFINE_ACCELERATION(function, device, key)                                              \
   void function(torch::Library& aten) {                                                                  \
     constexpr auto kKey = key;                                                                           \
@@ -208,9 +248,13 @@ struct EluBackwardOut {
     ACTINIUM_FORM("gelu_backward", Backward<Gelu<kKey>, &at::device::gelu_backward, c10::string_view>);  \
     ACTINIUM_FORM("gelu_backward.grad_input",                                                            \
                   BackwardOut<Gelu<kKey>, &at::device::gelu_backward_outf, c10::string_view>);           \
-    ACTINIUM_FORWARD(Elu, elu, device, , const Scalar&, const Scalar&, const Scalar&);                   \
-    ACTINIUM_FORM("elu_backward", EluBackward<Elu<kKey>, &at::device::elu_backward>);                    \
-    ACTINIUM_FORM("elu_backward.grad_input", EluBackwardOut<Elu<kKey>, &at::device::elu_backward_outf>); \
+    ACTINIUM_FORWARD(Sigmoid, sigmoid, device, );                                                        \
+    ACTINIUM_FORWARD(Tanh, tanh, device, );                                                              \
+    ACTINIUM_ELU("elu", Functional, device, elu);                                                        \
+    ACTINIUM_ELU("elu_", InPlace, device, elu_);                                                         \
+    ACTINIUM_ELU("elu.out", EluOut, device, elu_outf);                                                   \
+    ACTINIUM_ELU("elu_backward", EluBackward, device, elu_backward);                                     \
+    ACTINIUM_ELU("elu_backward.grad_input", EluBackwardOut, device, elu_backward_outf);                  \
   }
 
 }  // namespace actinium::ops

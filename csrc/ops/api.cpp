@@ -25,6 +25,7 @@ using ops::find_op;
     return op.call(self, out);                                                     \
   }
 ACTINIUM_PLAIN(mish)
+ACTINIUM_PLAIN(gelu)
 ACTINIUM_PLAIN(gelu_tanh)
 ACTINIUM_PLAIN(selu)
 ACTINIUM_PLAIN(quick_gelu)

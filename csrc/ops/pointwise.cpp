@@ -119,6 +119,11 @@ Tensor third(Is<math::Activation::kSwish>, const Tensor& x, const Scalar& beta) 
   const Tensor z = x * beta, s = at::sigmoid(z), p = s * at::sigmoid(-z);
   return p * (3 * (1 - 2 * s) + z * (1 - 6 * p)) * beta * beta;
 }
+Tensor third(Is<math::Activation::kGelu>, const Tensor& x) {
+  // phi(x) x (x^2 - 4); from 40 on it is 0
+  const Tensor near = x.clamp(-40, 40), square = near * near;
+  return 0.3989422804014327 * at::exp(-0.5 * square) * near * (square - 4);
+}
 Tensor third(Is<math::Activation::kGeluTanh>, const Tensor& x) {
   // x s(w) with w = ax + bx^3, which is twice what tanh is taken of
   constexpr double a = 1.5957691216057307, b = 0.044715 * a;

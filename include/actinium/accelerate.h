@@ -7,10 +7,9 @@
 namespace actinium {
 
 /// Puts Actinium's CPU kernels, and its CUDA kernels where libactinium_cuda is loaded, over those of aten::mish, silu,
-/// gelu (approximate="tanh") and elu with the constants of SELU, with their in-place, out= and backward forms; or takes
-/// them away again, which restores torch's own. What Actinium does not compute goes on to torch's own kernels: GELU
-/// with erf, other constants of elu, the backward from the result of an in-place elu, complex and integer dtypes, mixed
-/// dtypes.
+/// gelu, elu (and so selu), sigmoid and tanh, with their in-place, out= and backward forms; or takes them away again,
+/// which restores torch's own. What Actinium does not compute goes on to torch's own kernels: a backward from the result
+/// (sigmoid, tanh, in-place elu), CELU, complex and integer dtypes, mixed dtypes.
 ///
 /// It holds for the whole process. Not to be called while other threads run these ops. Loading the library with
 /// ACTINIUM_ACCELERATE=1 in the environment does it at once. What torch.compile has taken apart into its own code is

@@ -72,7 +72,23 @@ class ACTINIUM_API SwishImpl : public torch::nn::Cloneable<SwishImpl> {
 };
 TORCH_MODULE(Swish);
 
-// --------------------------------------------------------------------------------------------------------- GELUTanh
+// ------------------------------------------------------------------------------------------------ GELU and GELUTanh
+
+struct GELUOptions {
+  /// "none": the exact form; "tanh": that of GELUTanh.
+  TORCH_ARG(std::string, approximate) = "none";
+};
+
+/// GELU, x Phi(x) with the normal distribution Phi. Any shape.
+class ACTINIUM_API GELUImpl : public torch::nn::Cloneable<GELUImpl> {
+ public:
+  explicit GELUImpl(const GELUOptions& options_ = {});
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  GELUOptions options;
+};
+TORCH_MODULE(GELU);
 
 /// GELU by its tanh form, x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). Any shape.
 class ACTINIUM_API GELUTanhImpl : public torch::nn::Cloneable<GELUTanhImpl> {

@@ -36,6 +36,12 @@ ACTINIUM_API at::Tensor swish(const at::Tensor& self, const at::Tensor& beta, in
 ACTINIUM_API at::Tensor& swish_(at::Tensor& self, const at::Tensor& beta, int64_t dim = 1);
 ACTINIUM_API at::Tensor& swish_out(at::Tensor& out, const at::Tensor& self, const at::Tensor& beta, int64_t dim = 1);
 
+/// GELU: x Phi(x) = x/2 (1 + erf(x / sqrt(2))), for self of any shape. (Hendrycks & Gimpel 2016, arXiv:1606.08415,
+/// section 2.)
+ACTINIUM_API at::Tensor gelu(const at::Tensor& self);
+ACTINIUM_API at::Tensor& gelu_(at::Tensor& self);
+ACTINIUM_API at::Tensor& gelu_out(at::Tensor& out, const at::Tensor& self);
+
 /// GELU by its tanh approximation: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), for self of any shape.
 /// (Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2.)
 ACTINIUM_API at::Tensor gelu_tanh(const at::Tensor& self);

@@ -283,6 +283,7 @@ def maxout(pieces, dim, layout):
 
 ROWS = (
     pointwise("mish", F.mish, accelerated=True),
+    pointwise("gelu", F.gelu, accelerated=True, span=15.0),
     pointwise("gelu_tanh", partial(F.gelu, approximate="tanh"), accelerated=True, span=12.0),
     pointwise("quick_gelu", None),
     pointwise(
@@ -291,14 +292,14 @@ ROWS = (
         accelerated=True,
         limits={INF: (INF, 1.0507009873554805, 0.0), -INF: (-1.7580993408473769, 0.0, 0.0)},
     ),
-    pointwise("elu", F.elu, limits=TO_X | {-INF: (-1.0, 0.0, 0.0)}),
+    pointwise("elu", F.elu, accelerated=True, limits=TO_X | {-INF: (-1.0, 0.0, 0.0)}),
     pointwise("elu", None, 1.5, limits=TO_X | {-INF: (-1.5, 0.0, 0.0)}),
     pointwise("relu", F.relu),
     pointwise("leaky_relu", F.leaky_relu, limits=TO_X | {-INF: (-INF, 0.01, 0.0)}),
     pointwise("leaky_relu", None, -0.5, limits=TO_X | {-INF: (INF, -0.5, 0.0)}),
     pointwise("leaky_relu", None, 0.0),
-    pointwise("sigmoid", torch.sigmoid, limits={INF: (1.0, 0.0, 0.0), -INF: (0.0, 0.0, 0.0)}),
-    pointwise("tanh", torch.tanh, limits={INF: (1.0, 0.0, 0.0), -INF: (-1.0, 0.0, 0.0)}),
+    pointwise("sigmoid", torch.sigmoid, accelerated=True, limits={INF: (1.0, 0.0, 0.0), -INF: (0.0, 0.0, 0.0)}),
+    pointwise("tanh", torch.tanh, accelerated=True, limits={INF: (1.0, 0.0, 0.0), -INF: (-1.0, 0.0, 0.0)}),
     pointwise("swish", F.silu, accelerated=True),
     pointwise("swish", None, 1.5),
     pointwise("swish", None, 0.0, limits={INF: (INF, 0.5, 0.0), -INF: (0.0, 0.5, 0.0)}),

@@ -16,15 +16,26 @@ from actinium import accelerate, is_accelerated
 
 aten = torch.ops.aten
 SELU = (1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
-# What a builtin takes beside its tensors.
-NUMBERS = {
-    "mish": {},
-    "silu": {},
-    "gelu": {"approximate": "tanh"},
-    "elu": dict(zip(("alpha", "scale", "input_scale"), SELU, strict=True)),
+
+
+def elu_numbers(*numbers):
+    return dict(zip(("alpha", "scale", "input_scale"), numbers, strict=True))
+
+
+# A builtin, what it takes beside its tensors, and the operator that computes it, with its numbers.
+CALLS = {
+    "mish": ("mish", {}, "mish"),
+    "silu": ("silu", {}, "swish"),
+    "gelu": ("gelu", {"approximate": "none"}, "gelu"),
+    "gelu, tanh": ("gelu", {"approximate": "tanh"}, "gelu_tanh"),
+    "elu": ("elu", elu_numbers(1.0, 1.0, 1.0), "elu"),
+    "elu, alpha": ("elu", elu_numbers(-0.25, 1, 1.0), "elu", -0.25),
+    "selu": ("elu", elu_numbers(*SELU), "selu"),
+    "sigmoid": ("sigmoid", {}, "sigmoid"),
+    "tanh": ("tanh", {}, "tanh"),
 }
-OURS = {"mish": "mish", "silu": "swish", "gelu": "gelu_tanh", "elu": "selu"}
-NAMES = pytest.mark.parametrize("name", NUMBERS)
+EACH = pytest.mark.parametrize("name,numbers,ours,arguments", [(*c[:3], c[3:]) for c in CALLS.values()], ids=CALLS)
+FROM_RESULT = ("sigmoid", "tanh")  # their backward takes the result, and stays the builtin's
 
 
 @pytest.fixture(autouse=True)
@@ -40,14 +51,13 @@ def inputs(dtype):
     return x, torch.randn(4001, generator=random, dtype=torch.float64).to(dtype)
 
 
-def forms(name, x, g, numbers=None, result=False):
+def forms(name, x, g, numbers, result=False):
     """Every overload of a builtin that has a kernel of its own, by its name."""
-    numbers = NUMBERS[name] if numbers is None else numbers
     backward = dict(numbers)
     if name == "elu":
         backward |= {"is_result": result, "self_or_result": x}
     else:
-        backward["self"] = x
+        backward["output" if name in FROM_RESULT else "self"] = x
     calls = {
         name: lambda: getattr(aten, name)(x, **numbers),
         f"{name}_": lambda: getattr(aten, f"{name}_")(x.clone(), **numbers),
@@ -61,7 +71,7 @@ def forms(name, x, g, numbers=None, result=False):
     return {form: call() for form, call in calls.items()}
 
 
-@NAMES
+@pytest.mark.parametrize("name", sorted({name for name, *_ in CALLS.values()}))
 def test_no_form_is_forgotten(name):
     """Whatever has a kernel for the device has ours, except for the formulas that a backward is composed of."""
     key = torch.get_default_device().type.upper()
@@ -71,31 +81,36 @@ def test_no_form_is_forgotten(name):
             entry = f"aten::{packet}" + ("" if overload == "default" else f".{overload}")
             if torch._C._dispatch_has_kernel_for_dispatch_key(entry, key):
                 (line,) = (line for line in torch._C._dispatch_dump(entry).splitlines() if line.startswith(f"{key}:"))
-                assert "accelerate.cpp" in line, entry
+                assert ("accelerate.cpp" in line) == (packet not in [f"{f}_backward" for f in FROM_RESULT]), entry
 
 
-@NAMES
-def test_every_form_is_ours(name, dtype):
+@EACH
+def test_every_form_is_ours(name, numbers, ours, arguments, dtype):
     x, g = inputs(dtype)
-    before = forms(name, x, g)
-    ours = getattr(torch.ops.actinium, OURS[name])(x)
-    gradient = getattr(torch.ops.actinium, OURS[name] + "_backward")(g, x)
+    before = forms(name, x, g, numbers)
+    value = getattr(torch.ops.actinium, ours)(x, *arguments)
+    gradient = getattr(torch.ops.actinium, ours + "_backward")(g, x, *arguments)
     accelerate()
-    for form, got in forms(name, x, g).items():
-        assert torch.equal(got, gradient if "backward" in form else ours), form
+    for form, got in forms(name, x, g, numbers).items():
+        if "backward" in form and name in FROM_RESULT:
+            assert torch.equal(got, before[form]), form
+            continue
+        assert torch.equal(got, gradient if "backward" in form else value), form
         # Otherwise this would show nothing.
         assert dtype in (torch.float16, torch.bfloat16) or not torch.equal(got, before[form]), form
     accelerate(False)
-    for form, got in forms(name, x, g).items():
+    for form, got in forms(name, x, g, numbers).items():
         assert torch.equal(got, before[form]), form
 
 
 NOT_OURS = {
-    "gelu with erf": ("gelu", torch.float32, {"approximate": "none"}, False),
-    "elu": ("elu", torch.float32, {"alpha": 1.0, "scale": 1.0, "input_scale": 1.0}, False),
-    "celu": ("elu", torch.float64, {"alpha": SELU[0], "scale": SELU[1], "input_scale": 0.5}, False),
-    "the result of selu": ("elu", torch.float32, None, True),
-    "complex": ("silu", torch.complex64, None, False),
+    "scaled elu": ("elu", torch.float32, elu_numbers(1.0, 2.0, 1.0), False),
+    "celu": ("elu", torch.float64, elu_numbers(2.0, 1.0, 0.5), False),
+    "the result of selu": ("elu", torch.float32, elu_numbers(*SELU), True),
+    "the result of elu": ("elu", torch.float32, elu_numbers(1.0, 1.0, 1.0), True),
+    "complex silu": ("silu", torch.complex64, {}, False),
+    "complex sigmoid": ("sigmoid", torch.complex128, {}, False),
+    "complex tanh": ("tanh", torch.complex64, {}, False),
 }
 
 
@@ -110,6 +125,49 @@ def test_the_rest_goes_on_to_the_builtin(name, number_type, numbers, result):
                 assert torch.equal(got, before[form]), form
 
 
+def outcome(call):
+    """A tensor, as a dense one, or the error."""
+    try:
+        y = call()
+    except (RuntimeError, TypeError) as error:
+        return type(error), str(error)
+    return y.to_padded_tensor(0.0) if y.is_nested else y.dequantize() if y.is_quantized else y.to_dense()
+
+
+def same(got, want):
+    if isinstance(want, tuple):
+        return got == want
+    return got.dtype == want.dtype and torch.equal(got, want)
+
+
+X = torch.linspace(-2, 2, 6)
+OTHERS = {
+    "integers": lambda: X.long(),
+    "booleans": lambda: X > 0,
+    "a number of integers": lambda: torch.tensor(3),
+    "complex": lambda: X.to(torch.complex64),
+    "eight bits": lambda: X.to(torch.float8_e4m3fn),
+    "quantized": lambda: torch.quantize_per_tensor(X, 0.1, 0, torch.quint8),
+    "nested": lambda: torch.nested.nested_tensor([X, X[:2]]),
+    "sparse": lambda: X.to_sparse(),
+    "compressed": lambda: X.reshape(2, 3).to_sparse_csr(),
+}
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS.keys())
+@pytest.mark.filterwarnings("ignore:.*prototype", "ignore:.*beta state")
+def test_other_tensors_go_on_to_the_builtin(make):
+    calls = []
+    for name, numbers, *_ in CALLS.values():
+        f, f_ = getattr(aten, name), getattr(aten, name + "_")
+        calls.append(lambda f=f, numbers=numbers: f(make(), **numbers))
+        calls.append(lambda f_=f_, numbers=numbers: f_(make(), **numbers))
+        calls.append(lambda f=f, numbers=numbers: f(make(), **numbers, out=torch.empty(0, dtype=torch.double)))
+    before = [outcome(call) for call in calls]
+    with accelerate():
+        assert all(same(outcome(call), want) for call, want in zip(calls, before, strict=True))
+
+
 def test_mixed_dtypes_and_shapes_go_on_to_the_builtin():
     x, g = inputs(torch.float32)
     calls = (
@@ -117,19 +175,13 @@ def test_mixed_dtypes_and_shapes_go_on_to_the_builtin():
         lambda: aten.silu_backward(g.double(), x),
         lambda: aten.gelu_backward(g[:1], x, approximate="tanh"),
         lambda: aten.elu_backward(g[:1], *SELU, False, x),
+        lambda: aten.sigmoid(x, out=torch.empty_like(x, dtype=torch.float64)),
+        lambda: aten.tanh(x, out=torch.empty_like(x, dtype=torch.float16)),
     )
-
-    def outcome(call):
-        try:
-            return call()
-        except (RuntimeError, TypeError) as error:
-            return str(error)
-
     before = [outcome(call) for call in calls]
     with accelerate():
         for call, want in zip(calls, before, strict=True):
-            got = outcome(call)
-            assert got == want if isinstance(want, str) else got.dtype == want.dtype and torch.equal(got, want)
+            assert same(outcome(call), want)
 
 
 def test_wrong_dtypes_fail_as_the_builtin_does(accelerated):
@@ -142,7 +194,8 @@ def test_wrong_dtypes_fail_as_the_builtin_does(accelerated):
 
 
 def test_functions_and_gradients(accelerated, layout):
-    """As people call them: the value and the first gradient are ours, the second goes as the builtin's does."""
+    """As people call them: the value and the first gradient are ours. The second goes as the builtin's does, and so does
+    a first one that is made of the result."""
 
     def results(f):
         (x,) = accelerated.inputs(layout, dtype=torch.float32)
@@ -155,13 +208,23 @@ def test_functions_and_gradients(accelerated, layout):
     ours, before = results(accelerated), results(accelerated.builtin)
     with accelerate():
         got = results(accelerated.builtin)
-    assert all(map(torch.equal, got[:2], ours[:2]))
+    alike = 1 if accelerated.base in FROM_RESULT else 2
+    assert all(map(torch.equal, got[:alike], ours[:alike]))
     assert [t.stride() for t in got] == [t.stride() for t in before]
     assert_close(got, before)
     assert all(map(torch.equal, results(accelerated.builtin), before))
 
 
-MODULES = {"mish": nn.Mish, "swish": nn.SiLU, "gelu_tanh": lambda **_: nn.GELU("tanh"), "selu": nn.SELU}
+MODULES = {
+    "mish": nn.Mish,
+    "swish": nn.SiLU,
+    "gelu": lambda **_: nn.GELU(),
+    "gelu_tanh": lambda **_: nn.GELU("tanh"),
+    "selu": nn.SELU,
+    "elu": nn.ELU,
+    "sigmoid": lambda **_: nn.Sigmoid(),
+    "tanh": lambda **_: nn.Tanh(),
+}
 
 
 @pytest.mark.parametrize("inplace", (False, True))
@@ -180,8 +243,8 @@ def test_inference_mode(accelerated):
 
 
 def test_inplace_gradients():
-    """selu_ hands its result on to the backward."""
-    for f in (F.mish, F.silu, F.selu):
+    """selu_ and elu_ hand their results on to the backward."""
+    for f in (F.mish, F.silu, F.selu, F.elu):
         x = inputs(torch.float64)[0].requires_grad_()
         want = torch.autograd.grad(f(x * 1, inplace=True).square().sum(), x)
         with accelerate():
@@ -192,7 +255,7 @@ def test_a_torchscript_file_that_knows_nothing_of_it():
     class Old(nn.Module):
         def __init__(self):
             super().__init__()
-            self.layers = nn.Sequential(nn.Linear(5, 7), nn.Mish(), nn.SiLU(inplace=True), nn.GELU("tanh"), nn.SELU())
+            self.layers = nn.Sequential(nn.Linear(5, 7), *(module() for module in MODULES.values()))
 
         def forward(self, x):
             return self.layers(x)

@@ -38,6 +38,7 @@ def test_a_network_learns(half):
         nn.Linear(12, 12),
         actinium.nn.Swish(trainable=True, num_parameters=12),
         actinium.nn.Mish(inplace=True),
+        actinium.nn.GELU(),
         actinium.nn.GELUTanh(),
         actinium.nn.SELU(),
         actinium.nn.QuickGELU(),

@@ -161,6 +161,10 @@ def selu(x):
     return ops.selu(x)
 
 
+def gelu(x):
+    return ops.gelu(x)
+
+
 def gelu_tanh(x):
     return ops.gelu_tanh(x)
 
@@ -209,7 +213,7 @@ def inplace(x, beta: torch.Tensor):
     return ops.swish_(ops.mish_(x * 1), beta)
 
 
-POINTWISE_SCRIPTS = (mish, selu, gelu_tanh, quick_gelu, elu, relu, leaky_relu, sigmoid, tanh, swish)
+POINTWISE_SCRIPTS = (mish, selu, gelu, gelu_tanh, quick_gelu, elu, relu, leaky_relu, sigmoid, tanh, swish)
 SCRIPTS = {f.__name__: f for f in (*POINTWISE_SCRIPTS, swish_tensor, dice, maxout, inplace)}
 
 

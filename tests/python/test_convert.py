@@ -91,6 +91,7 @@ def sqrt_2_over_pi(digits):
 TORCH = {
     "mish": ((nn.Mish(), "Mish()"), (nn.Mish(inplace=True), "Mish(inplace=True)")),
     "swish": ((nn.SiLU(), "Swish(beta=1.0)"), (nn.SiLU(inplace=True), "Swish(beta=1.0, inplace=True)")),
+    "gelu": ((nn.GELU(), "GELU(approximate='none')"),),
     "gelu_tanh": ((nn.GELU(approximate="tanh"), "GELUTanh()"),),
     "selu": ((nn.SELU(), "SELU()"), (nn.SELU(inplace=True), "SELU(inplace=True)")),
     "elu": ((nn.ELU(1.5), "ELU(alpha=1.5)"), (nn.ELU(inplace=True), "ELU(alpha=1.0, inplace=True)")),

@@ -27,8 +27,18 @@ BY_KEY = {entry.key: entry for entry in ENTRIES}
 POINTS = torch.tensor([-30.0, -4.5, -2.0, -1.1, -0.3, 0.0, 0.6, 1.5, 3.2, 17.0], dtype=torch.float64)
 
 # How a formula is written in Python. NFKC makes x1 of x₁.
-PYTHON = {"·": "*", "²": "**2", "³": "**3", "−": "-", "≥": ">=", "√": "sqrt", "eˣ": "exp(x)", ", else": " else"}
-FUNCTIONS = {name: getattr(MP, name) for name in ("exp", "log", "sqrt", "tanh")} | {
+PYTHON = {
+    "·": "*",
+    "²": "**2",
+    "³": "**3",
+    "−": "-",
+    "≥": ">=",
+    "√": "sqrt",
+    "eˣ": "exp(x)",
+    "e⁻ˣ": "exp(-x)",
+    ", else": " else",
+}
+FUNCTIONS = {name: getattr(MP, name) for name in ("erf", "exp", "log", "sqrt", "tanh")} | {
     "max": max,
     "s": lambda x: 1 / (1 + MP.exp(-x)),
     "π": MP.pi,

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -17,7 +18,20 @@ from formulas import MP, derivative
 from ulp import numbers
 
 ROOT = Path(__file__).resolve().parents[2]
-OPS = ("mish", "swish(1)", "swish(1.5)", "gelu_tanh", "selu")
+OPS = (
+    "mish",
+    "swish(1)",
+    "swish(1.5)",
+    "gelu",
+    "gelu_tanh",
+    "quick_gelu",
+    "selu",
+    "elu",
+    "relu",
+    "leaky_relu",
+    "sigmoid",
+    "tanh",
+)
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 pytestmark = pytest.mark.cpu_only
@@ -138,12 +152,15 @@ def test_references_are_exact(benchmarks, name):
     from cuda_ops import FUNCTIONS
 
     function = FUNCTIONS[name]
-    arguments = {"beta": MP.mpf(function.beta)} if function.base == "swish" else {}
+    names = {"swish": "beta", "leaky_relu": "negative_slope"}
     x = torch.tensor([-16.5, -6.25, -2.0, -0.5, 0.375, 1.0, 3.5, 14.0])
     for dtype, bound in ((torch.float32, 2.0**-42), (torch.float64, 2.0**-55)):
+        number = MP.mpf(float(torch.tensor(function.beta, dtype=dtype)))
+        arguments = {names[function.base]: number} if function.base in names else {}
+        formula = partial(getattr(formulas, function.base), **arguments)
         for at, (high, low) in enumerate(cuda_accuracy.exact(function, x.to(dtype))):
             for i, value in enumerate(x.tolist()):
-                want = derivative(lambda m, t: getattr(formulas, function.base)(m, t, **arguments), at, value)
+                want = derivative(formula, at, value)
                 with MP.workdps(60):
                     error = abs(MP.mpf(float(high[i])) + MP.mpf(float(low[i])) - want)
                     assert error <= bound * abs(want) + 1e-300, (dtype, at, value, error)

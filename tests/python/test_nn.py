@@ -26,6 +26,8 @@ MODULES = {
         "Swish(beta=0.5, trainable=True, num_parameters=6, dim=-1)",
         ["beta"],
     ),
+    "GELU": (lambda **k: actinium.nn.GELU(), "GELU(approximate='none')", []),
+    "GELU tanh": (lambda **k: actinium.nn.GELU("tanh"), "GELU(approximate='tanh')", []),
     "GELUTanh": (lambda **k: actinium.nn.GELUTanh(), "GELUTanh()", []),
     "QuickGELU": (lambda **k: actinium.nn.QuickGELU(), "QuickGELU()", []),
     "SELU": (lambda **k: actinium.nn.SELU(), "SELU()", []),

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.cpu_only
 # numbers. What is used for float64, too, has none to round.
 ACTIVATIONS = {
     "mish": ("Mish", 18, 22, lambda: {}),
+    "gelu": ("Gelu", 20, 20, lambda: {"approximate": "none"}),
     "gelu_tanh": ("Gelu", 20, 20, lambda: {"approximate": "tanh"}),
     "selu": ("Selu", 6, 22, lambda: {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}),
     "elu": ("Elu", 6, 22, lambda alpha=1.0: {"alpha": alpha}),
@@ -231,6 +232,7 @@ def network():
         ours.Swish(0.75, inplace=True),
         nn.Flatten(),
         nn.Linear(72, 12),
+        ours.GELU(),
         ours.GELUTanh(),
         ours.SELU(inplace=True),
         ours.QuickGELU(),

@@ -43,6 +43,7 @@ CALLS = {
     "_accelerated": [],
     "_build_info": [],
     **pointwise("mish"),
+    **pointwise("gelu"),
     **pointwise("gelu_tanh"),
     **pointwise("quick_gelu"),
     **pointwise("selu"),

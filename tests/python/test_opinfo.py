@@ -345,6 +345,7 @@ def test_inductor():
 MODULES = (
     (nn.Mish, (), actinium.nn.Mish),
     (nn.SiLU, (), actinium.nn.Swish),
+    (nn.GELU, (), actinium.nn.GELU),
     (nn.GELU, ("tanh",), actinium.nn.GELUTanh),
     (nn.SELU, (), actinium.nn.SELU),
     (nn.ELU, (), actinium.nn.ELU),
@@ -435,21 +436,26 @@ X = torch.linspace(-2, 2, 6)
 ONLY_BUILTIN = {
     "complex": (["swish", "sigmoid", "tanh"], lambda f: f(X.to(torch.complex64)), TypeError, "ComplexFloat"),
     "quantized": (
-        ["gelu_tanh", "relu", "leaky_relu", "sigmoid", "tanh"],
+        ["gelu", "gelu_tanh", "relu", "leaky_relu", "sigmoid", "tanh"],
         lambda f: f(torch.quantize_per_tensor(X, 0.1, 0, torch.qint8)),
         NotImplementedError,
         "Quantized",
     ),
     "strided nested tensors": (
-        ["swish", "gelu_tanh", "relu", "tanh"],
+        ["swish", "gelu", "gelu_tanh", "relu", "tanh"],
         lambda f: f(torch.nested.nested_tensor([X, X[:2]])),
         NotImplementedError,
         "NestedTensor",
     ),
     "integers": (["relu", "sigmoid", "tanh"], lambda f: f(X.long()), TypeError, "Long"),
-    "integers without data": (["mish", "swish", "gelu_tanh"], lambda f: f(X.long().to("meta")), TypeError, "Long"),
+    "integers without data": (
+        ["mish", "swish", "gelu", "gelu_tanh"],
+        lambda f: f(X.long().to("meta")),
+        TypeError,
+        "Long",
+    ),
     "saved tensors": (
-        ["mish", "swish", "gelu_tanh", "selu", "elu", "leaky_relu"],
+        ["mish", "swish", "gelu", "gelu_tanh", "selu", "elu", "leaky_relu"],
         lambda f: f(X.clone().requires_grad_()).grad_fn._saved_self,
         AttributeError,
         "_saved_self",

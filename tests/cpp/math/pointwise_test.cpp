@@ -157,7 +157,10 @@ TEST(Pointwise, Float64IsWithinItsBound) {
     for (int k = 0; k < 4000; ++k) {
       const double u = unit(random);
       x.insert(x.end(), {(16 * u - 8) / row.beta, (100 * u - 50) / row.beta, -800 * u / row.beta,
-                         (row.activation == math::Activation::kGeluTanh ? -19 - 3 * u : -700 - 60 * u) / row.beta,
+                         (row.activation == math::Activation::kGelu       ? -36 - 3 * u
+                          : row.activation == math::Activation::kGeluTanh ? -19 - 3 * u
+                                                                          : -700 - 60 * u) /
+                             row.beta,
                          std::copysign(std::exp(-40 * u), u - 0.5) / row.beta});
       const uint64_t bits = random();
       double any;
@@ -246,6 +249,14 @@ TEST(Pointwise, SpecialValues) {
       {"mish", math::Activation::kMish, 1, 1, -kInf, -0.f},
       {"mish", math::Activation::kMish, 1, 2, kInf, -0.f},
       {"mish", math::Activation::kMish, 1, 2, -kInf, -0.f},
+      {"gelu", math::Activation::kGelu, 1, 0, kInf, kInf},
+      {"gelu", math::Activation::kGelu, 1, 0, -kInf, -0.f},
+      {"gelu", math::Activation::kGelu, 1, 0, -0.f, -0.f},
+      {"gelu", math::Activation::kGelu, 1, 0, 0.f, 0.f},
+      {"gelu", math::Activation::kGelu, 1, 1, kInf, 1},
+      {"gelu", math::Activation::kGelu, 1, 1, -kInf, -0.f},
+      {"gelu", math::Activation::kGelu, 1, 2, kInf, -0.f},
+      {"gelu", math::Activation::kGelu, 1, 2, -kInf, -0.f},
       {"gelu_tanh", math::Activation::kGeluTanh, 1, 0, kInf, kInf},
       {"gelu_tanh", math::Activation::kGeluTanh, 1, 0, -kInf, -0.f},
       {"gelu_tanh", math::Activation::kGeluTanh, 1, 0, -0.f, -0.f},

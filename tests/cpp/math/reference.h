@@ -14,9 +14,11 @@ namespace actinium::reference {
 
 inline double exp(double x) { return std::exp(x); }
 inline double expm1(double x) { return std::expm1(x); }
+inline double erfc(double x) { return std::erfc(x); }
 inline double sqrt(double x) { return std::sqrt(x); }
 inline __float128 exp(__float128 x) { return expq(x); }
 inline __float128 expm1(__float128 x) { return expm1q(x); }
+inline __float128 erfc(__float128 x) { return erfcq(x); }
 inline __float128 sqrt(__float128 x) { return sqrtq(x); }
 
 template <class R>
@@ -41,6 +43,16 @@ R swish(int pass, R x, R beta) {
   if (pass == 0) return x * l.s;
   if (pass == 1) return l.s * (1 + y * l.c);
   return beta * l.s * l.c * (2 + y * (l.c - l.s));
+}
+
+template <class R>
+R gelu(int pass, R x) {
+  const double near = static_cast<double>(x);
+  if (near > 1e3 || near < -1e3) return pass == 0 ? (near > 0 ? x : 0) : pass == 1 ? R(near > 0) : R(0);
+  const R pi = R(3.14159265358979323846264338327950288Q);
+  const R cdf = erfc(-x / sqrt(R(2))) / 2;           // Phi
+  const R density = exp(-x * x / 2) / sqrt(2 * pi);  // Phi'
+  return pass == 0 ? x * cdf : pass == 1 ? cdf + x * density : density * (2 - x * x);
 }
 
 template <class R>

@@ -18,6 +18,7 @@ struct Row {
 inline std::vector<Row> rows() {
   return {
       {"mish", math::Activation::kMish, 1, {-0.6f, 20, -87.3f, -103.97f, -108, -110}},
+      {"gelu", math::Activation::kGelu, 1, {0.8f, -0.8f, -0.7518f, 1.4142f, -13.1f, -14.2f, -14.5f, -15, 15}},
       {"gelu_tanh", math::Activation::kGeluTanh, 1, {7, -9.7f, -10.1f, -10.4f, -11.25f, 11.25f}},
       {"selu", math::Activation::kSelu, 1, {-0.3466f, -50, -87.9f, -104, -110}},
       {"quick_gelu", math::Activation::kQuickGelu, 1.702, {23.5f, -52, -61, -64, -76.4f}},
@@ -43,6 +44,8 @@ R exact(const Row& row, int pass, R x) {
       return reference::mish(pass, x);
     case math::Activation::kSwish:
       return reference::swish(pass, x, R(row.beta));
+    case math::Activation::kGelu:
+      return reference::gelu(pass, x);
     case math::Activation::kGeluTanh:
       return reference::gelu_tanh(pass, x);
     case math::Activation::kSelu:

@@ -12,12 +12,17 @@ struct Builtin {
   const char* name;
   Tensor (*builtin)(const Tensor&);
   Tensor (*ours)(const Tensor&);
+  bool gradient = true;  // whether it is ours, too
 };
 
 const Builtin kBuiltins[] = {
     {"mish", at::mish, mish},
     {"silu", at::silu, [](const Tensor& x) { return swish(x); }},
-    {"gelu", [](const Tensor& x) { return at::gelu(x, "tanh"); }, gelu_tanh},
+    {"gelu", [](const Tensor& x) { return at::gelu(x); }, gelu},
+    {"gelu, tanh", [](const Tensor& x) { return at::gelu(x, "tanh"); }, gelu_tanh},
+    {"elu", [](const Tensor& x) { return at::elu(x, 1.5); }, [](const Tensor& x) { return elu(x, 1.5); }},
+    {"sigmoid", at::sigmoid, sigmoid, false},
+    {"tanh", at::tanh, tanh, false},
     {"selu", at::selu, selu},
 };
 
@@ -35,7 +40,7 @@ TEST(Accelerate, ForAScope) {
       const AccelerateGuard guard;
       EXPECT_TRUE(accelerated());
       const Tensors got = value_and_gradient(row.builtin, x);
-      for (int i = 0; i < 2; ++i) {
+      for (int i = 0; i < 1 + row.gradient; ++i) {
         EXPECT_TRUE(torch::equal(got[i], ours[i])) << row.name;
         EXPECT_FALSE(torch::equal(got[i], before[i])) << row.name << ": the two cannot be told apart";
       }

@@ -24,6 +24,8 @@ struct Row {
 const Row kRows[] = {
     {"mish", [](const Tensor& x) { return actinium::mish(x); },
      [](int pass, double x) { return reference::mish(pass, x); }},
+    {"gelu", [](const Tensor& x) { return actinium::gelu(x); },
+     [](int pass, double x) { return reference::gelu(pass, x); }},
     {"gelu_tanh", [](const Tensor& x) { return actinium::gelu_tanh(x); },
      [](int pass, double x) { return reference::gelu_tanh(pass, x); }},
     {"selu", [](const Tensor& x) { return actinium::selu(x); },

@@ -22,6 +22,8 @@ std::vector<Module> modules() {
   return {
       {"actinium::nn::Mish()", AnyModule(nn::Mish()), {}},
       {"actinium::nn::SELU()", AnyModule(nn::SELU()), {}},
+      {"actinium::nn::GELU(approximate=none)", AnyModule(nn::GELU()), {}},
+      {"actinium::nn::GELU(approximate=tanh)", AnyModule(nn::GELU(nn::GELUOptions().approximate("tanh"))), {}},
       {"actinium::nn::GELUTanh()", AnyModule(nn::GELUTanh()), {}},
       {"actinium::nn::QuickGELU()", AnyModule(nn::QuickGELU()), {}},
       {"actinium::nn::Sigmoid()", AnyModule(nn::Sigmoid()), {}},

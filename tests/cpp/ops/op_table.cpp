@@ -123,6 +123,8 @@ const std::vector<Row>& rows() {
       pointwise(
           "mish", mish, [](const Tensor& t) { return torch::mish(t); }, mish_, mish_out),
       pointwise(
+          "gelu", gelu, [](const Tensor& t) { return torch::gelu(t); }, gelu_, gelu_out),
+      pointwise(
           "gelu_tanh", gelu_tanh, [](const Tensor& t) { return torch::gelu(t, "tanh"); }, gelu_tanh_, gelu_tanh_out),
       pointwise(
           "selu", selu, [](const Tensor& t) { return torch::selu(t); }, selu_, selu_out),

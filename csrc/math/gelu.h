@@ -1,0 +1,161 @@
+#pragma once
+// GELU: f(x) = x Phi(x), Phi(x) = erfc(-x / sqrt2) / 2. Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
+//
+// With a = |x|, f(x) = max(0, x) - a Phi(-a), and f' = Phi + x phi is 1 minus its mirror image. exp(a^2/2) Phi(-a) is a
+// polynomial in the rational variable (a - c) / (a + c) over the whole tail, and so is a times it, which is nearly
+// flat; the exponential takes the exact square. Near 0, f(x) = x/2 + x^2 N(x^2).
+//
+#include <array>
+
+#include "csrc/math/coarse.h"
+#include "csrc/math/exp.h"
+#include "csrc/math/parameter.h"
+
+namespace actinium::math {
+inline namespace ACTINIUM_TARGET {
+
+// Polynomials: N; what a exp(a^2/2) Phi(-a) adds to kMiddle, over z = (a - kTailCenter) / (a + kTailCenter); exp(a^2/2)
+// Phi(-a) in (a - kSlopeCenter) / (a + kSlopeCenter). The centers are such that the constant terms are nearly numbers
+// of the format. scripts/coefficients makes the rest.
+template <class Real>
+struct GeluTable;
+
+template <>
+struct GeluTable<float> {
+  // From kNear on the form of the tail is the more exact one; beyond kTail all is 0.
+  static constexpr float kNear = 0.8f, kTail = 15.f;
+  static constexpr float kTailCenter = 2.51171875f, kSlopeCenter = 2.3125f;
+  static constexpr float kMiddle = 0x1.6a2258p-2f;
+  template <class T>
+  static ACTINIUM_HD T near(T y) {
+    return horner(y, 0x1.988452p-2f, -0x1.1057b8p-4f, 0x1.46b204p-7f, -0x1.34396ep-10f, 0x1.9e0b06p-14f);
+  }
+  template <class T>
+  static ACTINIUM_HD T rise(T z) {
+    return horner(z, 0x1.16125ap-3f, -0x1.349404p-3f, 0x1.23f942p-4f, -0x1.11fb9ap-8f, -0x1.25eebcp-7f, 0x1.40324cp-11f,
+                  0x1.b50cep-10f, 0x1.9a016p-14f, -0x1.4d88dep-12f);
+  }
+  template <class T>
+  static ACTINIUM_HD T slope(T z) {
+    return horner(z, 0x1.33ffdap-3f, -0x1.e4a19cp-3f, 0x1.b3c14p-4f, -0x1.e9dd36p-7f, -0x1.0290f2p-7f, 0x1.b1c91cp-10f,
+                  0x1.5cc614p-10f, -0x1.d7282ep-17f, -0x1.d2ebb8p-13f, -0x1.0451a8p-14f);
+  }
+};
+
+template <>
+struct GeluTable<double> {
+  static constexpr double kNear = 0.8, kTail = 39;
+  static constexpr double kTailCenter = 3.6796875, kSlopeCenter = 3.6796875;
+  static constexpr double kMiddle = 0x1.7f5aae1366074p-2;
+  template <class T>
+  static ACTINIUM_HD T near(T y) {
+    return horner(y, 0x1.9884533d43651p-2, -0x1.1058377e2cf9bp-4, 0x1.46d0429774942p-7, -0x1.37403f70dfb34p-10,
+                  0x1.e42b0ffc42f5fp-14, -0x1.3ce963adc953ap-17, 0x1.659e781d3615bp-21, -0x1.64a24774d16bfp-25,
+                  0x1.68d4156db8532p-29, -0x1.82886780fb083p-32, 0x1.46d3cfa6733bep-34);
+  }
+  template <class T>
+  static ACTINIUM_HD T rise(T z) {
+    return horner(z, 0x1.553146d5be858p-4, -0x1.ea4f42946ea33p-4, 0x1.9c005bdacbab7p-4, -0x1.c2bca6892fd55p-5,
+                  0x1.1adc93f9951bp-6, -0x1.0b9be6ea74c14p-11, -0x1.e9e22723d8289p-10, 0x1.a54f0f156a12fp-12,
+                  0x1.cd4930ee0184fp-13, -0x1.33e4c0bb2412bp-14, -0x1.2d9229198b4e7p-15, 0x1.7402a25eb718ep-17,
+                  0x1.fb6fc4344d63cp-18, -0x1.34abb363f8fcbp-20, -0x1.c8acbc11e316ap-20, -0x1.9d12a89c00d0cp-24,
+                  0x1.760e385ade0fcp-22, 0x1.be9af62ef70c8p-24, -0x1.dea6768c20d53p-25, -0x1.1899a58563b3bp-25,
+                  0x1.78d9d982dcd46p-28, 0x1.333f5592fdd7cp-28);
+  }
+  template <class T>
+  static ACTINIUM_HD T slope(T z) {
+    return horner(z, 0x1.a0b989981399p-4, -0x1.725cf700323c3p-3, 0x1.0160b2530f4a4p-3, -0x1.0d8a99cbd55c8p-4,
+                  0x1.81503feaf7f9fp-6, -0x1.fba596e1624c9p-9, -0x1.f60391761e365p-11, 0x1.3479f22415d83p-11,
+                  0x1.e11fe4d0f9e78p-16, -0x1.478b46ff0f73bp-14, -0x1.b65ac92b09737p-20, 0x1.8c5b66956e0efp-17,
+                  0x1.0447519375474p-20, -0x1.02b68ded1e8d4p-19, -0x1.d521285c2b4ddp-22, 0x1.35685a9d4957ap-22,
+                  0x1.3092da964405dp-23, -0x1.add4c46304dd3p-26, -0x1.1df4af1fc71d1p-25, -0x1.0a57ef1b2099dp-28,
+                  0x1.1c6c2cf27c027p-28, 0x1.aa9d516f5715p-30, 0x1.17beaf670c765p-33);
+  }
+};
+
+template <class T>
+struct Gelu {
+  static constexpr const char* kName = "gelu";
+  static constexpr std::array<Parameter, 0> kParams{};
+
+  explicit ACTINIUM_HD Gelu(const double* /*params*/) {}
+
+  ACTINIUM_HD T f(T x) const {
+    const T a = P::min(T(Table::kTail), P::abs(x)), y = a * a;
+    const Exp<T> e = bell(a);
+    const T z = rational(a, T(Table::kTailCenter));
+    // a Phi(-a) = (kMiddle + rise) (1 + p) 2^n, of which the small terms are added up first
+    const T rise = z * Table::rise(z);
+    const T tail = (T(Table::kMiddle) + P::fma(T(Table::kMiddle) + rise, e.p, rise)) * e.scale;
+    const T far = P::fma(tail, T(-F::kDown), P::max(T(0), x));
+    const T near = P::fma(y, Table::near(y), T(0.5) * x);
+    return P::with_sign(P::select(P::gt(a, T(Table::kNear)), far, near), x);
+  }
+
+  ACTINIUM_HD T df(T x) const {
+    const T a = P::min(T(Table::kTail), P::abs(x));
+    const T slope = P::fma(T(-kPeak), a, Table::slope(rational(a, T(Table::kSlopeCenter))));
+    const T g = bell(a).times(slope) * T(F::kDown);
+    return P::select(P::gt(x, T(0)), T(1) - g, g);
+  }
+
+  // phi (2 - x^2)
+  ACTINIUM_HD T d2f(T x) const {
+    const T a = P::min(T(Table::kTail), P::abs(x));
+    return bell(a).times(P::fnma(a, a, T(2)) * T(kPeak)) * T(F::kDown);
+  }
+
+ private:
+  using P = Prim<T>;
+  using Real = typename P::Real;
+  using F = Format<Real>;
+  using Table = GeluTable<Real>;
+  static constexpr Real kPeak = Real(0.39894228040143267793994605993438L);  // phi(0)
+
+  // exp(-a^2/2), lifted
+  static ACTINIUM_HD Exp<T> bell(T a) {
+    const T b = T(-0.5) * a;
+    return exp_of_product(a, b, b * T(ExpTable<Real>::kPerLn2), T(exp_round(F::kLift)));
+  }
+  static ACTINIUM_HD T rational(T a, T center) { return P::div(a - center, a + center); }
+};
+
+// exp(a^2/2) Phi(-a) by a polynomial in t = 1 / (1 + a / kScale).
+template <bool kWide>
+struct Gelu<Coarse<kWide>> {
+  using T = Coarse<kWide>;
+
+  explicit ACTINIUM_HD Gelu(const double* /*params*/) {}
+
+  ACTINIUM_HD T f(T x) const {
+    const T a = P::min(T(kTail), P::abs(x));
+    return P::max(T(0), x) - bell(a).times(a * tail(a));
+  }
+
+  ACTINIUM_HD T df(T x) const {
+    const T a = P::min(T(kTail), P::abs(x));
+    const T g = bell(a).times(P::fma(T(-kPeak), a, tail(a)));
+    return P::select(P::gt(x, T(0)), T(1) - g, g);
+  }
+
+  ACTINIUM_HD T d2f(T x) const {
+    const T a = P::min(T(kTail), P::abs(x));
+    return bell(a).times(P::fnma(a, a, T(2)) * T(kPeak));
+  }
+
+ private:
+  using P = Prim<T>;
+  using Exp = CoarseExp<kWide>;
+  static constexpr float kTail = 15.f, kScale = 2.5f, kPeak = 0.39894228040143267793994605993438f;
+
+  static ACTINIUM_HD Exp bell(T a) { return Exp::of_product(a, T(-0.5f) * a, T(-0.5f * Exp::kUnit) * a); }
+  static ACTINIUM_HD T tail(T a) { return coarse_tail(P::reciprocal(P::fma(a, T(1 / kScale), T(1)))); }
+
+  static ACTINIUM_HD T coarse_tail(T t) {
+    return horner(t, -0x1.64e9fp-17f, 0x1.476cb2p-3f, 0x1.3f9286p-3f, 0x1.41f6e6p-3f, -0x1.271e66p-7f, 0x1.f63ee2p-3f,
+                  -0x1.78b93cp-2f, 0x1.944cc2p-3f, -0x1.3e5f26p-5f);
+  }
+};
+
+}  // namespace ACTINIUM_TARGET
+}  // namespace actinium::math
