@@ -174,7 +174,7 @@ class Dice(Module):
 
     def forward(self, input: Tensor, mask: Optional[Tensor] = None) -> Tensor:
         if self.statistics == "row" or self.statistics == "row_norm":
-            if mask is not None:
+            if isinstance(mask, Tensor):  # and not what stands for any argument while torch.fx traces
                 raise ValueError("Dice: statistics of rows take no mask")
             return self._by_row(input)
         mean, var, batches = self.running_mean, self.running_var, self.num_batches_tracked
@@ -221,19 +221,19 @@ class Dice(Module):
     def _by_row(self, input: Tensor) -> Tensor:
         """Rows are channels along dim 0 of a matrix."""
         rows = input.movedim(self.dim, -1)
-        width = max(rows.size(-1), 1)
-        matrix = rows.reshape(rows.numel() // width, rows.size(-1))
         weight: Optional[Tensor] = None
         if self.statistics == "row_norm":
-            # Not in 16 bits, to which its digits would be rounded.
-            weight = torch.full((1,), width**-0.5, dtype=self._wide(input), device=input.device)
+            # In float32 for a 16-bit input, to which its digits would be rounded.
+            weight = (rows.new_ones((1,), dtype=torch.float32) * rows.new_ones((1,)) * rows.size(-1)).rsqrt()
         output = F.dice(
-            matrix, self.alpha, None, None, False, 0.1, self.eps, 0, None, weight, None, self.eps_mode, True
+            rows.unsqueeze(0).flatten(0, -2),
+            self.alpha,
+            eps=self.eps,
+            dim=0,
+            weight=weight,
+            eps_mode=self.eps_mode,
         )
-        return output.reshape(rows.shape).movedim(-1, self.dim)
-
-    def _wide(self, input: Tensor) -> torch.dtype:
-        return torch.float64 if input.dtype == torch.float64 else torch.float32
+        return output.reshape(rows.size()).movedim(-1, self.dim)
 
     def extra_repr(self) -> str:
         text = (
@@ -385,7 +385,7 @@ class SyncDice(Dice):
         if not (self.training and self.statistics == "batch" and dist.is_available() and dist.is_initialized()):
             return super().forward(input, mask)
         # The gradients of the gate and of the statistics meet before they are rounded.
-        wide = input.to(self._wide(input))
+        wide = input.to(torch.promote_types(input.dtype, torch.float32))
         mean, var, total = _GroupStatistics.apply(wide, mask, self.dim, self.process_group)
         torch._assert_async(total > 1, "SyncDice: expected more than 1 value per channel when training")
         output = torch.ops.actinium._dice_with_stats(

@@ -11,7 +11,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/square.h>
 #include <ATen/ops/where.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <actinium/ops.h>
 
 #include "csrc/ops/channels.h"
@@ -194,9 +194,9 @@ MaskedStats dice_stats(const Tensor& self, const OptionalTensor& mask, int64_t d
     return {mean, var, at::full({}, c10::SymFloat(self.sym_numel()) / c10::SymFloat(channels), options)};
   }
   const Tensor m = self.dim() == 0 ? *mask : mask->unsqueeze(dim), x = in_opmath(self);
-  const Tensor zero = at::zeros({}, options), count = mask->sum().to(options.dtype());
-  const Tensor mean = channel_sum(at::where(m, x, zero), dim) / count;
-  const Tensor deviations = at::where(m, x - along_dim(mean, x, dim), zero);
+  const Tensor count = mask->sum().to(options.dtype());
+  const Tensor mean = channel_sum(at::where(m, x, 0), dim) / count;
+  const Tensor deviations = at::where(m, x - along_dim(mean, x, dim), 0);
   return {mean, channel_sum(deviations.square(), dim) / count, count};
 }
 
@@ -209,9 +209,8 @@ Tensor dice_with_stats(const Tensor& self, const Tensor& alpha, const Tensor& me
   const auto each = [&](const Tensor& t) { return in_opmath(t).reshape({-1}).expand_symint({channels}); };
   Tensor deviation = (eps_mode == "outside" ? in_opmath(var) : in_opmath(var) + eps).sqrt();
   if (eps_mode != "inside") deviation = deviation + eps;
-  const Tensor scale = weight ? in_opmath(*weight) / deviation : deviation.reciprocal();
-  return Gate::forward_op().call(self, each(alpha), each(mean), each(scale),
-                                 each(bias ? *bias : at::zeros({1}, deviation.options())), dim);
+  const Tensor scale = each(weight ? in_opmath(*weight) / deviation : deviation.reciprocal());
+  return Gate::forward_op().call(self, each(alpha), each(mean), scale, bias ? each(*bias) : at::zeros_like(scale), dim);
 }
 
 }  // namespace
