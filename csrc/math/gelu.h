@@ -99,7 +99,6 @@ struct Gelu {
     return P::select(P::gt(x, T(0)), T(1) - g, g);
   }
 
-  // phi (2 - x^2)
   ACTINIUM_HD T d2f(T x) const {
     const T a = P::min(T(Table::kTail), P::abs(x));
     return bell(a).times(P::fnma(a, a, T(2)) * T(kPeak)) * T(F::kDown);
