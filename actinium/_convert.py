@@ -355,13 +355,16 @@ def convert(
 
     Example::
 
-        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.SiLU(), torch.nn.GELU())
+        >>> class Clipped(torch.nn.Mish):
+        ...     def forward(self, x):
+        ...         return super().forward(x).clamp(max=2)
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.SiLU(), Clipped())
         >>> model, report = actinium.convert(model, return_report=True)
         >>> print(report)
         replaced: 1
           1: torch.nn.modules.activation.SiLU -> Swish(beta=1.0)
         left: 1
-          2: torch.nn.modules.activation.GELU: there is no operator for the exact GELU here
+          2: __main__.Clipped: a subclass of torch.nn.modules.activation.Mish
     """
     if not isinstance(model, Module):
         raise TypeError(f"convert: the model must be a torch.nn.Module, not {type(model).__name__}")

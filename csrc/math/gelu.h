@@ -23,17 +23,17 @@ struct GeluTable;
 template <>
 struct GeluTable<float> {
   // From kNear on the form of the tail is the more exact one; beyond kTail all is 0.
-  static constexpr float kNear = 0.8f, kTail = 15.f;
+  static constexpr float kNear = 0.84f, kTail = 15.f;
   static constexpr float kTailCenter = 2.51171875f, kSlopeCenter = 2.3125f;
   static constexpr float kMiddle = 0x1.6a2258p-2f;
   template <class T>
   static ACTINIUM_HD T near(T y) {
-    return horner(y, 0x1.988452p-2f, -0x1.1057b8p-4f, 0x1.46b204p-7f, -0x1.34396ep-10f, 0x1.9e0b06p-14f);
+    return horner(y, 0x1.988452p-2f, -0x1.1057bp-4f, 0x1.46afecp-7f, -0x1.340e9ap-10f, 0x1.9be75ep-14f);
   }
   template <class T>
   static ACTINIUM_HD T rise(T z) {
-    return horner(z, 0x1.16125ap-3f, -0x1.349404p-3f, 0x1.23f942p-4f, -0x1.11fb9ap-8f, -0x1.25eebcp-7f, 0x1.40324cp-11f,
-                  0x1.b50cep-10f, 0x1.9a016p-14f, -0x1.4d88dep-12f);
+    return horner(z, 0x1.16125cp-3f, -0x1.349406p-3f, 0x1.23f8dep-4f, -0x1.11f81p-8f, -0x1.25dac4p-7f, 0x1.3f6918p-11f,
+                  0x1.b3cb6cp-10f, 0x1.a8ab6cp-14f, -0x1.4c6b34p-12f);
   }
   template <class T>
   static ACTINIUM_HD T slope(T z) {
@@ -44,23 +44,23 @@ struct GeluTable<float> {
 
 template <>
 struct GeluTable<double> {
-  static constexpr double kNear = 0.8, kTail = 39;
+  static constexpr double kNear = 0.84, kTail = 39;
   static constexpr double kTailCenter = 3.6796875, kSlopeCenter = 3.6796875;
   static constexpr double kMiddle = 0x1.7f5aae1366074p-2;
   template <class T>
   static ACTINIUM_HD T near(T y) {
-    return horner(y, 0x1.9884533d43651p-2, -0x1.1058377e2cf9bp-4, 0x1.46d0429774942p-7, -0x1.37403f70dfb34p-10,
-                  0x1.e42b0ffc42f5fp-14, -0x1.3ce963adc953ap-17, 0x1.659e781d3615bp-21, -0x1.64a24774d16bfp-25,
-                  0x1.68d4156db8532p-29, -0x1.82886780fb083p-32, 0x1.46d3cfa6733bep-34);
+    return horner(y, 0x1.9884533d43651p-2, -0x1.1058377e2cf89p-4, 0x1.46d04297727cap-7, -0x1.37403f6f82fb8p-10,
+                  0x1.e42b0f1b9b32ap-14, -0x1.3ce93a8773222p-17, 0x1.659555e191ab8p-21, -0x1.6361e5db87e5p-25,
+                  0x1.4e57cdaedb875p-29, -0x1.cf13622e524bbp-33, 0x1.0c750ae3bb7c9p-35);
   }
   template <class T>
   static ACTINIUM_HD T rise(T z) {
-    return horner(z, 0x1.553146d5be858p-4, -0x1.ea4f42946ea33p-4, 0x1.9c005bdacbab7p-4, -0x1.c2bca6892fd55p-5,
-                  0x1.1adc93f9951bp-6, -0x1.0b9be6ea74c14p-11, -0x1.e9e22723d8289p-10, 0x1.a54f0f156a12fp-12,
-                  0x1.cd4930ee0184fp-13, -0x1.33e4c0bb2412bp-14, -0x1.2d9229198b4e7p-15, 0x1.7402a25eb718ep-17,
-                  0x1.fb6fc4344d63cp-18, -0x1.34abb363f8fcbp-20, -0x1.c8acbc11e316ap-20, -0x1.9d12a89c00d0cp-24,
-                  0x1.760e385ade0fcp-22, 0x1.be9af62ef70c8p-24, -0x1.dea6768c20d53p-25, -0x1.1899a58563b3bp-25,
-                  0x1.78d9d982dcd46p-28, 0x1.333f5592fdd7cp-28);
+    return horner(z, 0x1.553146d5be857p-4, -0x1.ea4f42946ea2ep-4, 0x1.9c005bdacbb1p-4, -0x1.c2bca6893003p-5,
+                  0x1.1adc93f992658p-6, -0x1.0b9be6e92a9f4p-11, -0x1.e9e2272154529p-10, 0x1.a54f0eee31f16p-12,
+                  0x1.cd493051a7a43p-13, -0x1.33e4bb4a76728p-14, -0x1.2d921fac06d16p-15, 0x1.7401b7062f10ep-17,
+                  0x1.fb6f816657c7bp-18, -0x1.34936b8da1b6p-20, -0x1.c8b5a51a2543dp-20, -0x1.9ffddabcddf03p-24,
+                  0x1.76a0252927244p-22, 0x1.c164479e6e49cp-24, -0x1.e5bd037ac762bp-25, -0x1.199be98c9f7b9p-25,
+                  0x1.99ced287ea3b6p-28, 0x1.279a1a5fca8d1p-28);
   }
   template <class T>
   static ACTINIUM_HD T slope(T z) {
@@ -99,7 +99,6 @@ struct Gelu {
     return P::select(P::gt(x, T(0)), T(1) - g, g);
   }
 
-  // phi (2 - x^2)
   ACTINIUM_HD T d2f(T x) const {
     const T a = P::min(T(Table::kTail), P::abs(x));
     return bell(a).times(P::fnma(a, a, T(2)) * T(kPeak)) * T(F::kDown);

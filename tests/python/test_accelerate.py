@@ -194,7 +194,7 @@ def test_wrong_dtypes_fail_as_the_builtin_does(accelerated):
 
 
 def test_functions_and_gradients(accelerated, layout):
-    """As people call them: the value and the first gradient are ours. The second goes as the builtin's does, and so does
+    """As people call them: the value and the first gradient are ours. The second is the builtin's own, and so is
     a first one that is made of the result."""
 
     def results(f):

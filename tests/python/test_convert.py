@@ -120,6 +120,11 @@ OTHERS = (
     (pointwise("transformers.activations.QuickGELUActivation", lambda x: x * torch.sigmoid(1.702 * x)), "QuickGELU()"),
     (pointwise("timm.layers.activations.Sigmoid", torch.sigmoid, inplace=False), "Sigmoid()"),
     (pointwise("timm.layers.activations.Tanh", torch.tanh, inplace=False), "Tanh()"),
+    (pointwise("transformers.activations.GELUActivation", F.gelu), "GELU(approximate='none')"),
+    (
+        pointwise("timm.layers.activations.GELU", lambda x: x * 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0)))),
+        "GELU(approximate='none')",
+    ),
     (
         pointwise("transformers.activations.GELUTanh", functools.partial(F.gelu, approximate="tanh")),
         "GELUTanh()",
@@ -211,7 +216,7 @@ class Clipped(nn.Mish):
 
 
 class Network(nn.Module):
-    """Every container, a module in three places, one that is called twice, a parametrization, and an exact GELU."""
+    """Every container, a module in three places, one that is called twice, a parametrization, and a subclass."""
 
     def __init__(self):
         super().__init__()
@@ -239,6 +244,7 @@ NEW = {
     "first.3": "Mish(inplace=True)",
     "several.0": "SELU()",
     "several.1": "Swish(beta=1.0)",
+    "by_name.exact": "GELU(approximate='none')",
     "by_name.tanh": "GELUTanh()",
     "other": "Swish(beta=1.0)",
     "dice": repr(convert(FuxiDice(6))),
@@ -252,7 +258,6 @@ def test_network():
     assert {name: new for name, _, new in report.replaced} == NEW
     assert [(name, reason) for name, _, reason in report.left] == [
         ("several.2", "a subclass of torch.nn.modules.activation.Mish"),
-        ("by_name.exact", "there is no operator for the exact GELU here"),
     ]
     places = dict(model.named_modules(remove_duplicate=False))
     assert {name: repr(places[name]) for name in NEW} == NEW
@@ -472,11 +477,6 @@ def scalar_alpha(module):
 
 NOT_DICE = "its bn is not a BatchNorm1d with running statistics and without weight and bias"
 LEFT = {
-    "exact": (nn.GELU(), "there is no operator for the exact GELU here"),
-    "exact of others": (
-        pointwise("transformers.activations.GELUActivation", F.gelu),
-        "there is no operator for the exact GELU here",
-    ),
     "subclass": (Clipped(), "a subclass of torch.nn.modules.activation.Mish"),
     "forward": (instance_forward(), "its forward is an attribute of the instance"),
     "compile": (compiled_in_place(), "its _compiled_call_impl is an attribute of the instance"),
@@ -661,13 +661,13 @@ def test_scripted_afterwards():
 
 def test_report():
     shared = nn.SiLU()
-    _, report = convert(nn.Sequential(shared, nn.ModuleList([shared]), nn.GELU()), return_report=True)
+    _, report = convert(nn.Sequential(shared, nn.ModuleList([shared]), Clipped()), return_report=True)
     assert report.replaced[1].name == "1.0" and report.left[0].name == "2"
     assert str(report) == (
         "replaced: 2\n"
         "  0: torch.nn.modules.activation.SiLU -> Swish(beta=1.0)\n"
         "  1.0: torch.nn.modules.activation.SiLU -> Swish(beta=1.0)\n"
         "left: 1\n"
-        "  2: torch.nn.modules.activation.GELU: there is no operator for the exact GELU here"
+        f"  2: {Clipped.__module__}.Clipped: a subclass of torch.nn.modules.activation.Mish"
     )
     assert "  (model): torch.nn.modules.activation.SiLU" in str(convert(nn.SiLU(), return_report=True)[1])

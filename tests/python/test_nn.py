@@ -246,3 +246,5 @@ def test_dice_averages_over_all_batches_without_momentum(how):
 def test_a_beta_per_channel_must_be_trainable():
     with pytest.raises(ValueError, match="Swish: num_parameters=6 needs trainable=True"):
         actinium.nn.Swish(num_parameters=6)
+    with pytest.raises(ValueError, match="gelu: approximate='erf', expected 'none' or 'tanh'"):
+        actinium.nn.GELU("erf")(x())

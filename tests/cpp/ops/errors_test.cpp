@@ -44,6 +44,11 @@ TEST(Errors, NameThePieces) {
   expect_error<c10::ValueError>("maxout: layout='rows', expected 'unit' or 'piece'", [] { maxout(kX, 2, 1, "rows"); });
 }
 
+TEST(Errors, NameTheForm) {
+  expect_error<c10::ValueError>("GELU: approximate='erf', expected 'none' or 'tanh'",
+                                [] { nn::GELU(nn::GELUOptions().approximate("erf")); });
+}
+
 TEST(Errors, AskForABatch) {
   expect_error<c10::ValueError>("dice: expected more than 1 value per channel when training", [] {
     dice(torch::zeros({1, 4}), torch::ones(4), {}, {}, true);
