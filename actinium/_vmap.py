@@ -94,9 +94,10 @@ def _sample_shape(p, bdim):
 
 
 def _swish(op, x_at, p_at, outputs_like):
-    """The forms of swish with a tensor beta: (x.., beta.., dim[, mask]). `outputs_like` has x or p for each output."""
+    """The forms of swish with a tensor beta, and of a bias: (x.., p.., .., dim[, mask]). `outputs_like` has x or p for
+    each output."""
     self_at, beta_at = max(x_at), max(p_at)
-    dim_at = beta_at + 1
+    dim_at = [arg.name for arg in op._schema.arguments].index("dim")
 
     def rule(info, in_dims, *args):
         args = list(args)
@@ -158,17 +159,18 @@ def _dice(op, x_at, p_at, alpha_at, dim_at, outputs_like):
     return rule
 
 
-# ---------------------------------------------------------------------------------------------------------- maxout
+# ------------------------------------------------------------------------------------------- maxout, packed gates
 
 
-def _maxout(op, tensors):
-    """(tensors.., pieces, dim, layout): the batch goes to the front, and a dim counted from there moves by one."""
+def _packed(op, tensors):
+    """(tensors.., .., dim, ..): the batch goes to the front, and a dim counted from there moves by one."""
+    dim_at = [arg.name for arg in op._schema.arguments].index("dim")
 
     def rule(info, in_dims, *args):
         args = list(args)
         args[:tensors] = (_front(x, b, info.batch_size) for x, b in zip(args[:tensors], in_dims, strict=False))
-        if args[tensors + 1] >= 0:
-            args[tensors + 1] += 1
+        if args[dim_at] >= 0:
+            args[dim_at] += 1
         outputs = op(*args)
         return outputs, _out_dims(outputs)
 
@@ -210,10 +212,14 @@ def register():
         ops._dice_forward.default: _dice(ops._dice_forward, (0,), (1, 2, 3), 1, 5, "xcc"),
         ops._dice_backward.default: _dice(ops._dice_backward, (0, 1), (2, 3, 4), 2, 7, "xp"),
         ops._dice_double_backward.default: _dice(ops._dice_double_backward, (0, 2, 3), (1, 4, 5, 6), 4, 9, "xxp"),
-        ops.maxout.default: _maxout(ops.maxout, 1),
-        ops.maxout_with_indices.default: _maxout(ops.maxout_with_indices, 1),
-        ops.maxout_backward.default: _maxout(ops.maxout_backward, 2),
-        ops._maxout_gather.default: _maxout(ops._maxout_gather, 2),
+        ops.bias_act.default: _swish(ops.bias_act.default, (0,), (1,), "x"),
+        ops.bias_act_backward.default: _swish(ops.bias_act_backward.default, (0, 1), (2,), "xp"),
+        ops.gated.packed: _packed(ops.gated.packed, 1),
+        ops.gated_backward.packed: _packed(ops.gated_backward.packed, 2),
+        ops.maxout.default: _packed(ops.maxout.default, 1),
+        ops.maxout_with_indices.default: _packed(ops.maxout_with_indices.default, 1),
+        ops.maxout_backward.default: _packed(ops.maxout_backward.default, 2),
+        ops._maxout_gather.default: _packed(ops._maxout_gather.default, 2),
     }
     # An out= form writes where it is told to, and has no batch of its own.
     rules |= {op: _pointwise(op) for op in pointwise() if not any(arg.is_out for arg in op._schema.arguments)}

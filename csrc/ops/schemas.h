@@ -8,5 +8,7 @@ void define_swish_tensor(torch::Library& m);
 void define_pointwise(torch::Library& m);
 void define_dice(torch::Library& m);
 void define_maxout(torch::Library& m);
+void define_gated(torch::Library& m);
+void define_bias_act(torch::Library& m);
 
 }  // namespace actinium::ops
