@@ -19,8 +19,8 @@ ops = torch.ops.actinium
 # ----------------------------------------------------------------------------------------------------------- rules
 
 # A rule is given the tensors of a call by kind, and all of its arguments by name. It gives placements by kind.
-#   x  like self; of maxout, with one channel per unit
-#   w  of maxout, with all pieces
+#   x  like self; of maxout, with one channel per unit; of a packed gate, with the size of the output
+#   w  of maxout, with all pieces; of a packed gate, with gate and up
 #   p  a parameter, one element or one per channel, and g its gradient
 #   c  a statistic, one per channel
 
@@ -84,6 +84,20 @@ def _maxout_bias(tensors, arguments):
             yield {"w": p, "x": p, "p": dist.tensor.Replicate()}
 
 
+def _packed(tensors, arguments):
+    """Gate and up stay together."""
+    wide = tensors["w"]
+    dim = arguments["dim"] % wide[-1].ndim
+    for p in _placements(wide + tensors["x"]):
+        if p.is_replicate() or p.dim != dim:
+            yield {"x": p, "w": p}
+
+
+def _bias(tensors, arguments):
+    x = tensors["x"]
+    return _channelwise(x, arguments["dim"] % x[-1].ndim, shared=False, batch_stats=False)
+
+
 # ---------------------------------------------------------------------------------------------------- registration
 
 
@@ -131,8 +145,12 @@ def _register_all():
         ops._dice_backward.default: (_dice, "xxpcc", "xg"),
         ops._dice_double_backward.default: (_dice, "xpxxpcc", "xxg"),
         ops._channel_stats.default: (_channel_stats, "x", "cc"),
-        ops._dice_gate.default: (_swish, "xpppp", "x"),
-        ops._dice_gate_backward.default: (_swish, "xxpppp", "xgggg"),
+        ops._dice_gate.default: (_parameter, "xpppp", "x"),
+        ops._dice_gate_backward.default: (_parameter, "xxpppp", "xgggg"),
+        ops.bias_act.default: (_bias, "xp", "x"),
+        ops.bias_act_backward.default: (_bias, "xxp", "xg"),
+        ops.gated.packed: (_packed, "w", "x"),
+        ops.gated_backward.packed: (_packed, "xw", "w"),
         ops.maxout.default: (_maxout, "w", "x"),
         ops.maxout_with_indices.default: (_maxout, "w", "xx"),
         ops.maxout_backward.default: (_maxout, "xx", "w"),

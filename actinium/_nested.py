@@ -1,5 +1,5 @@
-"""Second derivatives of jagged nested tensors. The other calls need nothing: torch applies an op that is tagged
-pointwise and has one tensor or two to what holds all components. A double backward has three."""
+"""Calls of three jagged nested tensors. The others need nothing: torch applies an op that is tagged pointwise and has
+one tensor or two to what holds all components. A double backward has three, and so has the backward of a gated unit."""
 
 import torch
 
@@ -7,8 +7,8 @@ from actinium._vmap import pointwise
 
 
 def _of_values(op):
-    def rule(grad_grad, grad, self, *rest):
-        outputs = op(grad_grad._values, grad._values, self._values, *rest)
+    def rule(a, b, self, *rest):
+        outputs = op(a._values, b._values, self._values, *rest)
         like = {"offsets": self.offsets(), "lengths": self.lengths(), "jagged_dim": self._ragged_idx}
         return tuple(t if t is None else torch.nested.nested_tensor_from_jagged(t, **like) for t in outputs)
 
@@ -20,5 +20,5 @@ _library = torch.library.Library("actinium", "IMPL")  # it takes its kernels wit
 
 def register():
     for op in pointwise():
-        if op._schema.name.endswith("_double_backward"):
+        if sum(str(arg.type) == "Tensor" for arg in op._schema.arguments) == 3 and len(op._schema.returns) == 2:
             _library.impl(op, _of_values(op), "CompositeImplicitAutogradNestedTensor")

@@ -94,11 +94,11 @@ def _sample_shape(p, bdim):
 
 
 def _parameter(op, x_at, p_at, outputs_like):
-    """Ops with a parameter, such as swish with a tensor beta, or with several of one shape, such as Dice's gate:
-    (x.., parameter.., dim[, mask]), with self and the parameters of the op itself last. `outputs_like` has x or p for
-    each output."""
+    """Ops with a parameter, such as swish with a tensor beta or a bias, or with several of one shape, such as Dice's
+    gate: (x.., parameter.., .., dim[, mask]), with self and the parameters of the op itself last. `outputs_like` has x
+    or p for each output."""
     self_at, parameter_at = max(x_at), max(p_at)
-    dim_at = parameter_at + 1
+    dim_at = [arg.name for arg in op._schema.arguments].index("dim")
 
     def rule(info, in_dims, *args):
         args = list(args)
@@ -166,17 +166,18 @@ def _channel_stats(info, in_dims, self, dim):
     return tuple(t.reshape(fold.size, fold.channels) for t in stats), (0, 0)
 
 
-# ---------------------------------------------------------------------------------------------------------- maxout
+# ------------------------------------------------------------------------------------------- maxout, packed gates
 
 
-def _maxout(op, tensors):
-    """(tensors.., pieces, dim, layout): the batch goes to the front, and a dim counted from there moves by one."""
+def _packed(op, tensors):
+    """(tensors.., .., dim, ..): the batch goes to the front, and a dim counted from there moves by one."""
+    dim_at = [arg.name for arg in op._schema.arguments].index("dim")
 
     def rule(info, in_dims, *args):
         args = list(args)
         args[:tensors] = (_front(x, b, info.batch_size) for x, b in zip(args[:tensors], in_dims, strict=False))
-        if args[tensors + 1] >= 0:
-            args[tensors + 1] += 1
+        if args[dim_at] >= 0:
+            args[dim_at] += 1
         outputs = op(*args)
         return outputs, _out_dims(outputs)
 
@@ -225,19 +226,23 @@ def register():
         ops.swish_.Tensor: _swish_,
         ops.swish_backward.Tensor: _parameter(ops.swish_backward.Tensor, (0, 1), (2,), "xp"),
         ops.swish_double_backward.Tensor: _parameter(ops.swish_double_backward.Tensor, (0, 2, 3), (1, 4), "xxp"),
-        ops.prelu.default: _parameter(ops.prelu, (0,), (1,), "x"),
-        ops.prelu_backward.default: _parameter(ops.prelu_backward, (0, 1), (2,), "xp"),
+        ops.prelu.default: _parameter(ops.prelu.default, (0,), (1,), "x"),
+        ops.prelu_backward.default: _parameter(ops.prelu_backward.default, (0, 1), (2,), "xp"),
         ops._dice_forward.default: _dice(ops._dice_forward, (0,), (1, 2, 3), 1, 5, "xcc"),
         ops._dice_backward.default: _dice(ops._dice_backward, (0, 1), (2, 3, 4), 2, 7, "xp"),
         ops._dice_double_backward.default: _dice(ops._dice_double_backward, (0, 2, 3), (1, 4, 5, 6), 4, 9, "xxp"),
         ops._channel_stats.default: _channel_stats,
-        ops._dice_gate.default: _parameter(ops._dice_gate, (0,), (1, 2, 3, 4), "x"),
-        ops._dice_gate_backward.default: _parameter(ops._dice_gate_backward, (0, 1), (2, 3, 4, 5), "xpppp"),
-        ops.maxout.default: _maxout(ops.maxout, 1),
-        ops.maxout_with_indices.default: _maxout(ops.maxout_with_indices, 1),
-        ops.maxout_backward.default: _maxout(ops.maxout_backward, 2),
-        ops._maxout_gather.default: _maxout(ops._maxout_gather, 2),
+        ops._dice_gate.default: _parameter(ops._dice_gate.default, (0,), (1, 2, 3, 4), "x"),
+        ops._dice_gate_backward.default: _parameter(ops._dice_gate_backward.default, (0, 1), (2, 3, 4, 5), "xpppp"),
         ops._maxout_bias.default: _maxout_bias,
+        ops.bias_act.default: _parameter(ops.bias_act.default, (0,), (1,), "x"),
+        ops.bias_act_backward.default: _parameter(ops.bias_act_backward.default, (0, 1), (2,), "xp"),
+        ops.gated.packed: _packed(ops.gated.packed, 1),
+        ops.gated_backward.packed: _packed(ops.gated_backward.packed, 2),
+        ops.maxout.default: _packed(ops.maxout.default, 1),
+        ops.maxout_with_indices.default: _packed(ops.maxout_with_indices.default, 1),
+        ops.maxout_backward.default: _packed(ops.maxout_backward.default, 2),
+        ops._maxout_gather.default: _packed(ops._maxout_gather.default, 2),
     }
     # An out= form writes where it is told to, and has no batch of its own.
     rules |= {op: _pointwise(op) for op in pointwise() if not any(arg.is_out for arg in op._schema.arguments)}

@@ -12,8 +12,12 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "activate",
+    "bias_act",
     "dice",
     "elu",
+    "gated",
+    "geglu",
     "gelu",
     "gelu_tanh",
     "leaky_relu",
@@ -22,9 +26,12 @@ __all__ = [
     "mish",
     "prelu",
     "quick_gelu",
+    "reglu",
     "relu",
     "selu",
     "sigmoid",
+    "swiglu",
+    "swiglu_clamped",
     "swish",
     "tanh",
 ]
@@ -378,3 +385,220 @@ def linear_maxout(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None) 
     From Goodfellow, Warde-Farley, Mirza, Courville and Bengio, "Maxout Networks", 2013, arXiv:1302.4389, section 3.
     """
     return torch.ops.actinium.linear_maxout(input, weight, bias)
+
+
+# ----------------------------------------------------------------------------------------------------- gated units
+
+
+def gated(
+    input: Tensor,
+    activation: str,
+    params: Optional[list[float]] = None,
+    up: Optional[Tensor] = None,
+    dim: int = -1,
+    layout: str = "gate_first",
+) -> Tensor:
+    r"""A gated unit: :math:`\mathrm{act}(a) \, b` with the gate :math:`a` and the up value :math:`b`.
+
+    Gate and up are two tensors, or the halves of one that holds both, as one matrix product makes them. The backward
+    keeps its inputs alone, and gives both gradients in one pass.
+
+    Args:
+        input: the gate, or, without ``up``, gate and up packed along ``dim``, of shape ``(*, 2 H, *)``.
+        activation: the name of an activation of one number: ``"swish"``, ``"gelu_tanh"``, ``"relu"``, ``"sigmoid"``,
+            ...; or ``"swiglu_clamped"``, which is :func:`swiglu_clamped`.
+        params: the activation's numbers in their order (``beta`` of swish, ``negative_slope`` of leaky_relu,
+            ``alpha`` of elu); those that are left out have their defaults.
+        up: of the shape and dtype of ``input``, which then is the gate.
+        dim: the dim along which gate and up are packed.
+        layout: ``"gate_first"`` or ``"gate_second"``, the first half is the gate or the second is, or
+            ``"interleaved"``, the gate is at even places and up at odd ones.
+
+    Returns:
+        A tensor of the dtype of ``input``: of its shape, or of ``(*, H, *)`` where it is packed.
+
+    Raises:
+        ValueError: the activation or the layout is unknown, ``params`` has more numbers than it takes, gate and up
+            differ in shape, or a packed dim is odd.
+        TypeError: gate and up differ in dtype.
+        IndexError: ``dim`` is out of range.
+
+    From Dauphin et al., "Language Modeling with Gated Convolutional Networks", 2017, arXiv:1612.08083, equation 1, and
+    Shazeer, "GLU Variants Improve Transformer", 2020, arXiv:2002.05202, equation 5.
+    """
+    numbers: list[float] = [] if params is None else params
+    if torch.jit.is_scripting():
+        if up is not None:
+            return torch.ops.actinium.gated(input, up, activation, numbers)
+        return torch.ops.actinium.gated(input, activation, numbers, dim, layout)
+    if up is not None:
+        return torch.ops.actinium.gated.default(input, up, activation, numbers)
+    return torch.ops.actinium.gated.packed(input, activation, numbers, dim, layout)
+
+
+def swiglu(input: Tensor, up: Optional[Tensor] = None, dim: int = -1, layout: str = "gate_first") -> Tensor:
+    r"""SwiGLU: :math:`a \, \sigma(a) \, b`, the gated unit of SiLU.
+
+    Args:
+        input: the gate, or, without ``up``, gate and up packed along ``dim``.
+        up: of the shape and dtype of ``input``, which then is the gate.
+        dim, layout: how a packed input holds gate and up; see :func:`gated`.
+
+    Returns:
+        A tensor of the dtype of ``input``: of its shape, or of half its size along ``dim`` where it is packed.
+
+    Raises:
+        ValueError, TypeError, IndexError: as :func:`gated`.
+
+    From Shazeer, "GLU Variants Improve Transformer", 2020, arXiv:2002.05202, equation 5.
+    """
+    if torch.jit.is_scripting():
+        if up is not None:
+            return torch.ops.actinium.swiglu(input, up)
+        return torch.ops.actinium.swiglu(input, dim, layout)
+    if up is not None:
+        return torch.ops.actinium.swiglu.default(input, up)
+    return torch.ops.actinium.swiglu.packed(input, dim, layout)
+
+
+def geglu(
+    input: Tensor,
+    up: Optional[Tensor] = None,
+    approximate: str = "none",
+    dim: int = -1,
+    layout: str = "gate_first",
+) -> Tensor:
+    r"""GEGLU: :math:`\mathrm{GELU}(a) \, b`, the gated unit of GELU.
+
+    Args:
+        input: the gate, or, without ``up``, gate and up packed along ``dim``.
+        up: of the shape and dtype of ``input``, which then is the gate.
+        approximate: ``"none"``, GELU with erf, or ``"tanh"``, :func:`gelu_tanh`.
+        dim, layout: how a packed input holds gate and up; see :func:`gated`.
+
+    Returns:
+        A tensor of the dtype of ``input``: of its shape, or of half its size along ``dim`` where it is packed.
+
+    Raises:
+        ValueError: ``approximate`` is unknown.
+        ValueError, TypeError, IndexError: as :func:`gated`.
+
+    From Shazeer, "GLU Variants Improve Transformer", 2020, arXiv:2002.05202, equation 5.
+    """
+    if torch.jit.is_scripting():
+        if up is not None:
+            return torch.ops.actinium.geglu(input, up, approximate)
+        return torch.ops.actinium.geglu(input, approximate, dim, layout)
+    if up is not None:
+        return torch.ops.actinium.geglu.default(input, up, approximate)
+    return torch.ops.actinium.geglu.packed(input, approximate, dim, layout)
+
+
+def reglu(input: Tensor, up: Optional[Tensor] = None, dim: int = -1, layout: str = "gate_first") -> Tensor:
+    r"""ReGLU: :math:`\max(0, a) \, b`, the gated unit of ReLU.
+
+    Args:
+        input: the gate, or, without ``up``, gate and up packed along ``dim``.
+        up: of the shape and dtype of ``input``, which then is the gate.
+        dim, layout: how a packed input holds gate and up; see :func:`gated`.
+
+    Returns:
+        A tensor of the dtype of ``input``: of its shape, or of half its size along ``dim`` where it is packed.
+
+    Raises:
+        ValueError, TypeError, IndexError: as :func:`gated`.
+
+    From Shazeer, "GLU Variants Improve Transformer", 2020, arXiv:2002.05202, equation 5.
+    """
+    if torch.jit.is_scripting():
+        if up is not None:
+            return torch.ops.actinium.reglu(input, up)
+        return torch.ops.actinium.reglu(input, dim, layout)
+    if up is not None:
+        return torch.ops.actinium.reglu.default(input, up)
+    return torch.ops.actinium.reglu.packed(input, dim, layout)
+
+
+def swiglu_clamped(
+    input: Tensor,
+    up: Optional[Tensor] = None,
+    limit: float = 7.0,
+    alpha: float = 1.702,
+    dim: int = -1,
+    layout: str = "interleaved",
+) -> Tensor:
+    r"""The gated unit of gpt-oss: :math:`a \, \sigma(\alpha a) \, (b + 1)`, with the gate :math:`a` clamped to
+    :math:`a \le l` and :math:`b` to :math:`-l \le b \le l`.
+
+    Args:
+        input: the gate, or, without ``up``, gate and up packed along ``dim``.
+        up: of the shape and dtype of ``input``, which then is the gate.
+        limit: :math:`l`, not negative; infinity clamps nothing. What is cut off has no gradient.
+        alpha: the slope of the sigmoid.
+        dim, layout: how a packed input holds gate and up; see :func:`gated`. In those models they are interleaved.
+
+    Returns:
+        A tensor of the dtype of ``input``: of its shape, or of half its size along ``dim`` where it is packed.
+
+    Raises:
+        ValueError: ``limit`` is negative.
+        ValueError, TypeError, IndexError: as :func:`gated`.
+
+    From OpenAI, "gpt-oss-120b & gpt-oss-20b Model Card", 2025, arXiv:2508.10925, and the model published with it.
+    """
+    if torch.jit.is_scripting():
+        if up is not None:
+            return torch.ops.actinium.swiglu_clamped(input, up, limit, alpha)
+        return torch.ops.actinium.swiglu_clamped(input, limit, alpha, dim, layout)
+    if up is not None:
+        return torch.ops.actinium.swiglu_clamped.default(input, up, limit, alpha)
+    return torch.ops.actinium.swiglu_clamped.packed(input, limit, alpha, dim, layout)
+
+
+# ------------------------------------------------------------------------------------------------------------- bias
+
+
+def activate(input: Tensor, activation: str, params: Optional[list[float]] = None) -> Tensor:
+    r"""An activation by its name.
+
+    Args:
+        input: of any shape, ``(*)``.
+        activation: the name of an activation of one number: ``"swish"``, ``"mish"``, ``"relu"``, ...
+        params: its numbers in their order; those that are left out have their defaults.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    Raises:
+        ValueError: the activation is unknown, or ``params`` has more numbers than it takes.
+    """
+    numbers: list[float] = [] if params is None else params
+    return torch.ops.actinium.activate(input, activation, numbers)
+
+
+def bias_act(
+    input: Tensor, bias: Tensor, activation: str, params: Optional[list[float]] = None, dim: int = 1
+) -> Tensor:
+    r"""An activation of the sum with a bias: :math:`\mathrm{act}(x + b_c)` for channel :math:`c`.
+
+    One pass over ``input``, in which the sum of 16-bit values is not rounded. The backward keeps ``input``, and gives
+    the gradient of the bias in the same pass as that of ``input``.
+
+    Args:
+        input: of shape ``(N, C, *)``, with the ``C`` channels along ``dim``.
+        bias: of shape ``(C,)``, of the dtype of ``input``, or float32 beside a 16-bit ``input``.
+        activation: the name of an activation of one number: ``"swish"``, ``"mish"``, ``"relu"``, ...
+        params: its numbers in their order; those that are left out have their defaults.
+        dim: the dim of the channels.
+
+    Returns:
+        A tensor of the shape and dtype of ``input``.
+
+    Raises:
+        ValueError: the activation is unknown, ``params`` has more numbers than it takes, or ``bias`` is not of shape
+            ``(C,)``.
+        TypeError: ``bias`` has not the dtype of ``input``, nor is it float32 beside a 16-bit ``input``.
+        IndexError: ``dim`` is out of range.
+    """
+    numbers: list[float] = [] if params is None else params
+    return torch.ops.actinium.bias_act(input, bias, activation, numbers, dim)

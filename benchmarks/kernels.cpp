@@ -188,7 +188,7 @@ void add_channelwise(const Capability& capability, ScalarType dtype, int64_t n) 
         for (int k = 0; k < c.inputs; ++k) problem.inputs[k] = all[k].get();
         for (int k = 0; k < c.outputs; ++k) problem.outputs[k] = all[c.inputs + k].get();
         for (int k = 0; k < c.params; ++k) problem.params[k] = params[k].get(), problem.param_strides[k] = 1;
-        problem.eps = 100;  // above every variance's magnitude, so that the root is a number
+        problem.number = 100;  // above every variance's magnitude, so that the root is a number
         problem.sums = sums.data();
         const cpu::ChannelUnits units(g.outer, g.channels, g.inner);
         const cpu::ChannelLoop loop = capability.kernels->channelwise(problem);

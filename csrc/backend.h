@@ -14,12 +14,17 @@ namespace actinium {
 
 // ---------------------------------------------------------------------------------------------------- pointwise
 
-// Which of f, f' and f'' a pointwise problem evaluates, with the operands in the order of Pointwise::data.
+// What a pointwise problem evaluates, of an activation's f, f' and f'' or of a gate, with the operands in the order of
+// Pointwise::data.
 enum class Pass : int {
   kForward,         // out          | x           out = f(x)
   kBackward,        // dx           | g, x        dx = g f'(x)
   kDoubleBackward,  // dg, dx       | a, g, x     dg = a f'(x),  dx = a g f''(x);  a is the gradient of dx
+  kGated,           // out          | a, b        out = f(a, b), with a gate f
+  kGatedBackward,   // da, db       | g, a, b     da = g df/da,  db = g df/db
 };
+constexpr bool is_gated(Pass pass) { return pass == Pass::kGated || pass == Pass::kGatedBackward; }
+constexpr int outputs_of(Pass pass) { return pass == Pass::kDoubleBackward || pass == Pass::kGatedBackward ? 2 : 1; }
 
 // One elementwise problem. Outputs come first, then inputs. A null output is not wanted and not written. An output may
 // be the same memory as an input (in-place), element for element.
@@ -27,10 +32,10 @@ struct Pointwise {
   static constexpr int kMaxOperands = 5;
   static constexpr int kMaxDims = 64;
 
-  int activation;  // index into ACTINIUM_ACTIVATIONS of math/activations.h
+  int activation;  // math::Activation of math/activations.h, or math::Gate
   Pass pass;
   c10::ScalarType dtype;  // of every operand
-  const double* params;   // the activation's numbers, such as beta
+  const double* params;   // the activation's or gate's numbers, such as beta
   int ndim;               // at least 1; fastest dimension first
   int64_t sizes[kMaxDims];
   char* data[kMaxOperands];
@@ -40,21 +45,22 @@ struct Pointwise {
 // --------------------------------------------------------------------------------------------------- channelwise
 
 // One problem over dense operands that share one memory order, seen as [outer, channels, inner]. The formula (a struct
-// of ACTINIUM_CHANNEL_FORMULAS in math/activations.h) has per-channel parameters, writes elements, and may add up
-// per-channel sums. A null output is not written, null sums are not computed.
+// listed in math/activations.h) has per-channel parameters, writes elements, and may add up per-channel sums. A null
+// output is not written, null sums are not computed.
 struct Channelwise {
   static constexpr int kMaxInputs = 3;
   static constexpr int kMaxOutputs = 2;
   static constexpr int kMaxParams = 12;
 
-  int formula;            // index into ACTINIUM_CHANNEL_FORMULAS of math/activations.h
+  int formula;            // math::ChannelFormula of math/activations.h
+  int activation;         // math::Activation, of the formulas with a bias
   c10::ScalarType dtype;  // of inputs and outputs
   int64_t outer, channels, inner;
   const void* inputs[kMaxInputs];
   void* outputs[kMaxOutputs];
   const void* params[kMaxParams];     // opmath arrays
   int64_t param_strides[kMaxParams];  // in elements: 1, one value per channel; 0, one value for all
-  double eps;                         // the one number that is not a parameter of a channel (Dice)
+  double number;                      // the one that is not a parameter of a channel: Dice's eps, an activation's
   void* sums;                         // opmath [formula's sums][channels]
 };
 

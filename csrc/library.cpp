@@ -41,4 +41,6 @@ TORCH_LIBRARY(actinium, m) {
   actinium::ops::define_dice(m);
   actinium::ops::define_dice_gate(m);
   actinium::ops::define_maxout(m);
+  actinium::ops::define_gated(m);
+  actinium::ops::define_bias_act(m);
 }

@@ -8,25 +8,34 @@ from torch.nn import AlphaDropout, FeatureAlphaDropout, Module, Parameter
 
 from actinium import functional as F
 from actinium.nn import init
+from actinium.nn.bias_act import Conv2dAct, LinearAct
 from actinium.nn.dice import Dice, SyncDice, convert_sync_dice, dice_state_dict
+from actinium.nn.gated import GEGLU, Gated, GatedLinear, ReGLU, SwiGLU
 
 # The dropouts are torch's own, here because a network of SELU needs them as it needs init.lecun_normal_.
 __all__ = [
     "ELU",
+    "GEGLU",
     "GELU",
     "SELU",
     "AlphaDropout",
+    "Conv2dAct",
     "Dice",
     "FeatureAlphaDropout",
     "GELUTanh",
+    "Gated",
+    "GatedLinear",
     "LeakyReLU",
+    "LinearAct",
     "Maxout",
     "MaxoutLinear",
     "Mish",
     "PReLU",
     "QuickGELU",
+    "ReGLU",
     "ReLU",
     "Sigmoid",
+    "SwiGLU",
     "Swish",
     "SyncDice",
     "Tanh",

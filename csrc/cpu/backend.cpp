@@ -87,8 +87,7 @@ void pointwise(const Pointwise& problem) {
   int64_t numel = 1;
   for (int d = 0; d < problem.ndim; ++d) numel *= problem.sizes[d];
   Block block;
-  block.stream =
-      worth_streaming(problem, problem.pass == Pass::kDoubleBackward ? 2 : 1, numel * c10::elementSize(problem.dtype));
+  block.stream = worth_streaming(problem, outputs_of(problem.pass), numel * c10::elementSize(problem.dtype));
   at::parallel_for(0, numel, kGrain,
                    [&](int64_t begin, int64_t end) { pointwise_range(problem, loop, block, begin, end); });
 }
@@ -116,6 +115,10 @@ int channel_sums(int formula) {
     return math::Name<double>::kSums;
     ACTINIUM_CHANNEL_FORMULAS(ACTINIUM_CASE)
 #undef ACTINIUM_CASE
+    case math::ChannelFormula::kBiasForward:
+      return 0;
+    case math::ChannelFormula::kBiasBackward:
+      return 1;
   }
   return 0;
 }

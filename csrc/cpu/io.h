@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <tuple>
 #include <type_traits>
 
 #if defined(CPU_CAPABILITY_AVX2) || defined(CPU_CAPABILITY_AVX512)
@@ -97,6 +98,12 @@ ACTINIUM_HD PairOfHalves to_bfloat16(Floats even, Floats odd) {
 
 ACTINIUM_HD Floats from_half(Halves v) { return _mm512_cvtph_ps(v); }
 ACTINIUM_HD Halves to_half(Floats v) { return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+ACTINIUM_HD Floats even_half(PairOfHalves v) { return from_half(_mm512_cvtepi32_epi16(v)); }
+ACTINIUM_HD Floats odd_half(PairOfHalves v) { return from_half(_mm512_cvtepi32_epi16(_mm512_srli_epi32(v, 16))); }
+ACTINIUM_HD PairOfHalves to_half(Floats even, Floats odd) {
+  return _mm512_or_si512(_mm512_cvtepu16_epi32(to_half(even)),
+                         _mm512_slli_epi32(_mm512_cvtepu16_epi32(to_half(odd)), 16));
+}
 #else
 using Floats = __m256;
 using Halves = __m128i;
@@ -135,6 +142,17 @@ ACTINIUM_HD PairOfHalves to_bfloat16(Floats even, Floats odd) {
 
 ACTINIUM_HD Floats from_half(Halves v) { return _mm256_cvtph_ps(v); }
 ACTINIUM_HD Halves to_half(Floats v) { return _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+ACTINIUM_HD Halves lower_halves(__m256i words) {  // the upper ones are 0
+  return _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+ACTINIUM_HD Floats even_half(PairOfHalves v) {
+  return from_half(lower_halves(_mm256_and_si256(v, _mm256_set1_epi32(0xffff))));
+}
+ACTINIUM_HD Floats odd_half(PairOfHalves v) { return from_half(lower_halves(_mm256_srli_epi32(v, 16))); }
+ACTINIUM_HD PairOfHalves to_half(Floats even, Floats odd) {
+  const Halves a = to_half(even), b = to_half(odd);
+  return _mm256_set_m128i(_mm_unpackhi_epi16(a, b), _mm_unpacklo_epi16(a, b));
+}
 #endif
 
 // A vector of elements that lie side by side.
@@ -295,6 +313,34 @@ ACTINIUM_HD double permute(double value, Permutation) { return value; }
 
 #endif
 
+#if ACTINIUM_VECTORIZED
+// Two vectors of elements that take turns in memory: a's at even places, b's at odd ones.
+template <class T, class scalar_t>
+ACTINIUM_HD void load_in_turns(const scalar_t* p, T& a, T& b) {
+  if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) {
+    const PairOfHalves both = load_pair(p);
+    a = even_bfloat16(both), b = odd_bfloat16(both);
+  } else if constexpr (std::is_same_v<scalar_t, c10::Half>) {
+    const PairOfHalves both = load_pair(p);
+    a = even_half(both), b = odd_half(both);
+  } else {
+    std::tie(a, b) = at::vec::deinterleave2(T::loadu(p), T::loadu(p + kLanes<T>));
+  }
+}
+template <bool kStream = false, class T, class scalar_t>
+ACTINIUM_HD void store_in_turns(scalar_t* p, const T& a, const T& b) {
+  if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) {
+    store_register<kStream>(p, to_bfloat16(a, b));
+  } else if constexpr (std::is_same_v<scalar_t, c10::Half>) {
+    store_register<kStream>(p, to_half(a, b));
+  } else {
+    const auto [first, second] = at::vec::interleave2(a, b);
+    store_register<kStream>(p, bits_of(first));
+    store_register<kStream>(p + kLanes<T>, bits_of(second));
+  }
+}
+#endif
+
 #if defined(CPU_CAPABILITY_AVX512)
 constexpr bool kManyRegisters = true;  // 32 of them, else 16
 #else
@@ -344,6 +390,36 @@ template <bool kStream = false, class T, class scalar_t>
 ACTINIUM_HD void store(scalar_t* p, const T& value) {
   Memory<T>::template store<kStream>(p, value);
 }
+#if ACTINIUM_VECTORIZED
+template <class T, class scalar_t>
+ACTINIUM_HD void load_in_turns(const scalar_t* p, math::Pair<T>& a, math::Pair<T>& b) {
+  load_in_turns(p, a.a, b.a);
+  load_in_turns(p + 2 * kLanes<T>, a.b, b.b);
+}
+template <bool kStream = false, class T, class scalar_t>
+ACTINIUM_HD void store_in_turns(scalar_t* p, const math::Pair<T>& a, const math::Pair<T>& b) {
+  store_in_turns<kStream>(p, a.a, b.a);
+  store_in_turns<kStream>(p + 2 * kLanes<T>, a.b, b.b);
+}
+#endif
+
+// Vectors as they are loaded and stored alone, or, if kInOrder, with the lanes in the order of memory in pairs as well:
+// beside what load_in_turns gives.
+template <class T, bool kInOrder>
+struct Lanes : Memory<T> {};
+template <class T>
+struct Lanes<math::Pair<T>, true> {
+  template <class scalar_t>
+  static ACTINIUM_HD math::Pair<T> load(const scalar_t* p) {
+    return {Lanes<T, true>::load(p), Lanes<T, true>::load(p + kLanes<T>)};
+  }
+  template <bool kStream = false, class scalar_t>
+  static ACTINIUM_HD void store(scalar_t* p, const math::Pair<T>& value) {
+    Lanes<T, true>::template store<kStream>(p, value.a);
+    Lanes<T, true>::template store<kStream>(p + kLanes<T>, value.b);
+  }
+};
+
 // Makes streamed stores visible to other threads.
 ACTINIUM_HD void end_of_stream() {
 #if ACTINIUM_VECTORIZED

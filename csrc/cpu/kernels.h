@@ -108,10 +108,13 @@ struct Kernels {
   MaxoutLoop (*maxout)(const Maxout&);
 };
 
+// gated_loop and bias_loop are the parts of pointwise_loop and channel_loop that have files of their own.
 #define ACTINIUM_DECLARE_KERNELS(CAPABILITY)                                         \
   namespace CAPABILITY {                                                             \
   PointwiseLoop pointwise_loop(const Pointwise& problem);                            \
+  PointwiseLoop gated_loop(const Pointwise& problem);                                \
   ChannelLoop channel_loop(const Channelwise& problem);                              \
+  ChannelLoop bias_loop(const Channelwise& problem);                                 \
   StatsLoop stats_loop(const ChannelStats& problem);                                 \
   MaxoutLoop maxout_loop(const Maxout& problem);                                     \
   constexpr Kernels kKernels{pointwise_loop, channel_loop, stats_loop, maxout_loop}; \

@@ -6,7 +6,9 @@
 namespace actinium::cuda {
 
 void pointwise(const Pointwise& problem);
+void gated(const Pointwise& problem);  // the part of pointwise that has a file of its own
 void channelwise(const Channelwise& problem);
+void bias(const Channelwise& problem);  // the part of channelwise that has a file of its own
 void channel_stats(const ChannelStats& problem);
 void maxout(const Maxout& problem);
 

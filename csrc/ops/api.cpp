@@ -92,4 +92,63 @@ Tensor linear_maxout(const Tensor& self, const Tensor& weight, const std::option
   return op.call(self, weight, bias);
 }
 
+namespace {
+c10::string_view text(std::string_view t) { return {t.data(), t.size()}; }
+}  // namespace
+
+Tensor gated(const Tensor& gate, const Tensor& up, std::string_view activation, at::ArrayRef<double> params) {
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, c10::string_view, at::ArrayRef<double>)>("gated");
+  return op.call(gate, up, text(activation), params);
+}
+Tensor gated(const Tensor& self, std::string_view activation, at::ArrayRef<double> params, int64_t dim,
+             std::string_view layout) {
+  static const auto op =
+      find_op<Tensor(const Tensor&, c10::string_view, at::ArrayRef<double>, int64_t, c10::string_view)>("gated",
+                                                                                                        "packed");
+  return op.call(self, text(activation), params, dim, text(layout));
+}
+
+#define ACTINIUM_GATED(name)                                                                           \
+  Tensor name(const Tensor& gate, const Tensor& up) {                                                  \
+    static const auto op = find_op<Tensor(const Tensor&, const Tensor&)>(#name);                       \
+    return op.call(gate, up);                                                                          \
+  }                                                                                                    \
+  Tensor name(const Tensor& self, int64_t dim, std::string_view layout) {                              \
+    static const auto op = find_op<Tensor(const Tensor&, int64_t, c10::string_view)>(#name, "packed"); \
+    return op.call(self, dim, text(layout));                                                           \
+  }
+ACTINIUM_GATED(swiglu)
+ACTINIUM_GATED(reglu)
+#undef ACTINIUM_GATED
+
+Tensor geglu(const Tensor& gate, const Tensor& up, std::string_view approximate) {
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, c10::string_view)>("geglu");
+  return op.call(gate, up, text(approximate));
+}
+Tensor geglu(const Tensor& self, std::string_view approximate, int64_t dim, std::string_view layout) {
+  static const auto op = find_op<Tensor(const Tensor&, c10::string_view, int64_t, c10::string_view)>("geglu", "packed");
+  return op.call(self, text(approximate), dim, text(layout));
+}
+
+Tensor swiglu_clamped(const Tensor& gate, const Tensor& up, double limit, double alpha) {
+  static const auto op = find_op<Tensor(const Tensor&, const Tensor&, double, double)>("swiglu_clamped");
+  return op.call(gate, up, limit, alpha);
+}
+Tensor swiglu_clamped(const Tensor& self, double limit, double alpha, int64_t dim, std::string_view layout) {
+  static const auto op =
+      find_op<Tensor(const Tensor&, double, double, int64_t, c10::string_view)>("swiglu_clamped", "packed");
+  return op.call(self, limit, alpha, dim, text(layout));
+}
+
+Tensor bias_act(const Tensor& self, const Tensor& bias, std::string_view activation, at::ArrayRef<double> params,
+                int64_t dim) {
+  static const auto op =
+      find_op<Tensor(const Tensor&, const Tensor&, c10::string_view, at::ArrayRef<double>, int64_t)>("bias_act");
+  return op.call(self, bias, text(activation), params, dim);
+}
+Tensor activate(const Tensor& self, std::string_view activation, at::ArrayRef<double> params) {
+  static const auto op = find_op<Tensor(const Tensor&, c10::string_view, at::ArrayRef<double>)>("activate");
+  return op.call(self, text(activation), params);
+}
+
 }  // namespace actinium

@@ -77,7 +77,7 @@ Tensor ChannelCall::parameter(const Tensor& t) const { return t.to(opmath_type(l
 
 void ChannelCall::run(math::ChannelFormula formula, std::initializer_list<Tensor> inputs,
                       std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> params, const Tensor& sums,
-                      double eps) const {
+                      double number, int activation) const {
   if (like_.numel() == 0) {
     if (sums.defined()) sums.zero_();
     return;
@@ -85,11 +85,12 @@ void ChannelCall::run(math::ChannelFormula formula, std::initializer_list<Tensor
   const c10::DeviceGuard guard(like_.device());
   Channelwise problem{};
   problem.formula = static_cast<int>(formula);
+  problem.activation = activation;
   problem.dtype = like_.scalar_type();
   problem.outer = outer_;
   problem.channels = channels_;
   problem.inner = inner_;
-  problem.eps = eps;
+  problem.number = number;
   int k = 0;
   for (const Tensor& t : inputs) problem.inputs[k++] = t.const_data_ptr();
   k = 0;

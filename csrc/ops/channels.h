@@ -40,9 +40,9 @@ class ChannelCall {
   // Elements in a channel.
   int64_t per_channel() const { return outer_ * inner_; }
 
-  // Undefined outputs and sums are not wanted.
+  // Undefined outputs and sums are not wanted. The activation is that of a formula with a bias.
   void run(math::ChannelFormula formula, std::initializer_list<Tensor> inputs, std::initializer_list<Tensor> outputs,
-           std::initializer_list<Tensor> params, const Tensor& sums, double eps = 0) const;
+           std::initializer_list<Tensor> params, const Tensor& sums, double number = 0, int activation = 0) const;
   // Mean and biased variance of every channel.
   std::pair<Tensor, Tensor> stats(const Tensor& input) const;
 

@@ -30,13 +30,14 @@ void check_input(const char* op, const char* argument, const Tensor& t) {
   TORCH_CHECK_NOT_IMPLEMENTED(!t.is_nested(), op, ": ", argument, " is a nested tensor, which has no kernel here");
 }
 
-void check_like(const char* op, const char* argument, const Tensor& t, const Tensor& self) {
-  TORCH_CHECK_TYPE(t.scalar_type() == self.scalar_type(), op, ": ", argument, " has dtype ", t.scalar_type(),
-                   ", but self has ", self.scalar_type());
-  TORCH_CHECK(t.device() == self.device(), op, ": ", argument, " is on ", t.device(), ", but self is on ",
+void check_like(const char* op, const char* argument, const Tensor& t, const Tensor& self, const char* like) {
+  TORCH_CHECK_TYPE(t.defined(), op, ": ", argument, " is None, expected a Tensor");
+  TORCH_CHECK_TYPE(t.scalar_type() == self.scalar_type(), op, ": ", argument, " has dtype ", t.scalar_type(), ", but ",
+                   like, " has ", self.scalar_type());
+  TORCH_CHECK(t.device() == self.device(), op, ": ", argument, " is on ", t.device(), ", but ", like, " is on ",
               self.device());
-  TORCH_CHECK_VALUE(t.sym_sizes() == self.sym_sizes(), op, ": ", argument, " has shape ", shape_of(t),
-                    ", but self has ", shape_of(self));
+  TORCH_CHECK_VALUE(t.sym_sizes() == self.sym_sizes(), op, ": ", argument, " has shape ", shape_of(t), ", but ", like,
+                    " has ", shape_of(self));
 }
 
 const Backend& backend_of(const char* op, const Tensor& self) {

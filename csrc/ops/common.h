@@ -29,8 +29,8 @@ inline std::string full_name(const std::string& name, const std::string& overloa
 
 // ops compute float32, float64, bfloat16 and float16, dense.
 void check_input(const char* op, const char* argument, const Tensor& t);
-// `t` goes with `self`: same shape, dtype and device.
-void check_like(const char* op, const char* argument, const Tensor& t, const Tensor& self);
+// `t` goes with `self`, an argument called `like`: same shape, dtype and device.
+void check_like(const char* op, const char* argument, const Tensor& t, const Tensor& self, const char* like = "self");
 // The op's kernels for the device of self, or an error that says what to load.
 const Backend& backend_of(const char* op, const Tensor& self);
 

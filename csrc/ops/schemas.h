@@ -10,5 +10,7 @@ void define_prelu(torch::Library& m);
 void define_dice(torch::Library& m);
 void define_dice_gate(torch::Library& m);
 void define_maxout(torch::Library& m);
+void define_gated(torch::Library& m);
+void define_bias_act(torch::Library& m);
 
 }  // namespace actinium::ops

@@ -8,6 +8,8 @@
 #include <torch/nn/cloneable.h>
 #include <torch/nn/modules/common.h>
 #include <torch/nn/modules/container/any_value.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
 #include <torch/nn/pimpl.h>
 #include <torch/types.h>
 
@@ -16,6 +18,7 @@
 #include <ostream>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace actinium::nn {
 
@@ -335,5 +338,164 @@ class ACTINIUM_API MaxoutLinearImpl : public torch::nn::Cloneable<MaxoutLinearIm
   torch::Tensor weight, bias;
 };
 TORCH_MODULE(MaxoutLinear);
+
+// ------------------------------------------------------------------------------------------------------ gated units
+
+struct GatedOptions {
+  /* implicit */ GatedOptions(std::string activation) : activation_(std::move(activation)) {}
+  /// The name of an activation of one number, or "swiglu_clamped".
+  TORCH_ARG(std::string, activation);
+  /// Its numbers in their order; those that are left out have their defaults.
+  TORCH_ARG(std::vector<double>, params);
+  /// The dim along which gate and up are packed.
+  TORCH_ARG(int64_t, dim) = -1;
+  /// "gate_first", "gate_second" or "interleaved".
+  TORCH_ARG(std::string, layout) = "gate_first";
+};
+
+/// A gated unit, act(gate) up. [*, 2 H, *], with gate and up along dim, to [*, H, *].
+///
+///     actinium::nn::Gated gated(actinium::nn::GatedOptions("sigmoid").dim(1));
+class ACTINIUM_API GatedImpl : public torch::nn::Cloneable<GatedImpl> {
+ public:
+  explicit GatedImpl(const GatedOptions& options_);
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  GatedOptions options;
+};
+TORCH_MODULE(Gated);
+
+struct GatedLinearOptions {
+  GatedLinearOptions(int64_t in_features, int64_t hidden_features)
+      : in_features_(in_features), hidden_features_(hidden_features) {}
+  /// The size of the input.
+  TORCH_ARG(int64_t, in_features);
+  /// The size of gate and of up.
+  TORCH_ARG(int64_t, hidden_features);
+  /// The size of the output; none for in_features.
+  TORCH_ARG(std::optional<int64_t>, out_features);
+  /// The name of an activation of one number, or "swiglu_clamped". Of GatedLinear alone.
+  TORCH_ARG(std::string, activation) = "swish";
+  /// Its numbers in their order; those that are left out have their defaults. Of GatedLinear alone.
+  TORCH_ARG(std::vector<double>, params);
+  /// "none" (erf) or "tanh". Of GEGLU alone.
+  TORCH_ARG(std::string, approximate) = "none";
+  /// Whether the projections have biases.
+  TORCH_ARG(bool, bias) = false;
+  /// "gate_first", "gate_second" or "interleaved", so that weights of either order fit.
+  TORCH_ARG(std::string, layout) = "gate_first";
+};
+
+/// What the feed-forward layers with a gated unit have in common.
+template <class Derived>
+class ACTINIUM_API GatedLinearBase : public torch::nn::Cloneable<Derived> {
+ public:
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  GatedLinearOptions options;
+  /// From in_features to twice hidden_features, and from hidden_features to out_features.
+  torch::nn::Linear gate_up_proj{nullptr}, down_proj{nullptr};
+
+ protected:
+  explicit GatedLinearBase(GatedLinearOptions options_);
+};
+
+/// A feed-forward layer with a gated unit, (act(x Wg) * (x Wu)) Wd. [*, in_features] to [*, out_features].
+///
+///     actinium::nn::GatedLinear layer(actinium::nn::GatedLinearOptions(64, 256).activation("mish"));
+class ACTINIUM_API GatedLinearImpl : public GatedLinearBase<GatedLinearImpl> {
+ public:
+  static constexpr const char* kName = "GatedLinear";
+  explicit GatedLinearImpl(GatedLinearOptions options_) : GatedLinearBase(std::move(options_)) {}
+};
+TORCH_MODULE(GatedLinear);
+
+/// GatedLinear with SiLU.
+class ACTINIUM_API SwiGLUImpl : public GatedLinearBase<SwiGLUImpl> {
+ public:
+  static constexpr const char* kName = "SwiGLU";
+  explicit SwiGLUImpl(GatedLinearOptions options_)
+      : GatedLinearBase(std::move(options_.activation("swish").params({}))) {}
+};
+TORCH_MODULE(SwiGLU);
+
+/// GatedLinear with GELU, with erf or by its tanh form.
+class ACTINIUM_API GEGLUImpl : public GatedLinearBase<GEGLUImpl> {
+ public:
+  static constexpr const char* kName = "GEGLU";
+  explicit GEGLUImpl(GatedLinearOptions options_)
+      : GatedLinearBase(
+            std::move(options_.activation(options_.approximate() == "none" ? "gelu" : "gelu_" + options_.approximate())
+                          .params({}))) {}
+};
+TORCH_MODULE(GEGLU);
+
+/// GatedLinear with ReLU.
+class ACTINIUM_API ReGLUImpl : public GatedLinearBase<ReGLUImpl> {
+ public:
+  static constexpr const char* kName = "ReGLU";
+  explicit ReGLUImpl(GatedLinearOptions options_)
+      : GatedLinearBase(std::move(options_.activation("relu").params({}))) {}
+};
+TORCH_MODULE(ReGLU);
+
+// ------------------------------------------------------------------------------------- layers with bias and activation
+
+struct LinearActOptions {
+  LinearActOptions(int64_t in_features, int64_t out_features, std::string activation)
+      : in_features_(in_features), out_features_(out_features), activation_(std::move(activation)) {}
+  /// The size of the input.
+  TORCH_ARG(int64_t, in_features);
+  /// The size of the output.
+  TORCH_ARG(int64_t, out_features);
+  /// The name of an activation of one number.
+  TORCH_ARG(std::string, activation);
+  /// Its numbers in their order; those that are left out have their defaults.
+  TORCH_ARG(std::vector<double>, params);
+  /// Whether there is a bias.
+  TORCH_ARG(bool, bias) = true;
+};
+
+/// act(x W^T + b), with the state of torch::nn::Linear. [*, in_features] to [*, out_features].
+///
+///     actinium::nn::LinearAct layer(actinium::nn::LinearActOptions(64, 128, "mish"));
+class ACTINIUM_API LinearActImpl : public torch::nn::Cloneable<LinearActImpl> {
+ public:
+  explicit LinearActImpl(const LinearActOptions& options_);
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  LinearActOptions options;
+  /// Of shape [out_features, in_features], and [out_features] or undefined.
+  torch::Tensor weight, bias;
+};
+TORCH_MODULE(LinearAct);
+
+struct Conv2dActOptions {
+  Conv2dActOptions(torch::nn::Conv2dOptions conv, std::string activation)
+      : conv_(std::move(conv)), activation_(std::move(activation)) {}
+  /// The convolution and its bias.
+  TORCH_ARG(torch::nn::Conv2dOptions, conv);
+  /// The name of an activation of one number.
+  TORCH_ARG(std::string, activation);
+  /// Its numbers in their order; those that are left out have their defaults.
+  TORCH_ARG(std::vector<double>, params);
+};
+
+/// act(w * x + b), with the state of torch::nn::Conv2d. [N, C_in, H, W] to [N, C_out, H_out, W_out].
+///
+///     actinium::nn::Conv2dAct layer(actinium::nn::Conv2dActOptions({3, 64, 3}, "mish"));
+class ACTINIUM_API Conv2dActImpl : public torch::nn::ConvNdImpl<2, Conv2dActImpl> {
+ public:
+  explicit Conv2dActImpl(const Conv2dActOptions& options_);
+  torch::Tensor forward(const torch::Tensor& input);
+  void pretty_print(std::ostream& stream) const override;
+  /// Of the activation.
+  std::string activation;
+  std::vector<double> params;
+};
+TORCH_MODULE(Conv2dAct);
 
 }  // namespace actinium::nn

@@ -143,4 +143,50 @@ ACTINIUM_API at::Tensor maxout(const at::Tensor& self, int64_t pieces, int64_t d
 ACTINIUM_API at::Tensor linear_maxout(const at::Tensor& self, const at::Tensor& weight,
                                       const std::optional<at::Tensor>& bias = std::nullopt);
 
+/// A gated unit: act(gate) up, for two tensors of one shape, or for one that packs both along dim. (Dauphin et al.
+/// 2017, arXiv:1612.08083, eq. 1; Shazeer 2020, arXiv:2002.05202, eq. 5.)
+///
+/// \param activation  the name of an activation of one number ("swish", "gelu_tanh", "relu", "sigmoid", ...), or
+///   "swiglu_clamped".
+/// \param params  the activation's numbers in their order (swish: beta; leaky_relu: negative_slope; elu: alpha); those
+///   that are left out have their defaults.
+/// \param dim  an even size, which is halved.
+/// \param layout  "gate_first" or "gate_second": the first half is the gate, or the second. "interleaved": the gate is
+///   at even places and up at odd ones.
+///
+/// The backward keeps its inputs alone, and gives both gradients in one pass.
+ACTINIUM_API at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, std::string_view activation,
+                              at::ArrayRef<double> params = {});
+ACTINIUM_API at::Tensor gated(const at::Tensor& self, std::string_view activation, at::ArrayRef<double> params = {},
+                              int64_t dim = -1, std::string_view layout = "gate_first");
+
+/// SwiGLU: gated with "swish", x sigmoid(x) of the gate. (Shazeer 2020, arXiv:2002.05202, eq. 5.)
+ACTINIUM_API at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up);
+ACTINIUM_API at::Tensor swiglu(const at::Tensor& self, int64_t dim = -1, std::string_view layout = "gate_first");
+
+/// GEGLU: gated with GELU; approximate is "none" (erf) or "tanh". (Shazeer 2020, arXiv:2002.05202, eq. 5.)
+ACTINIUM_API at::Tensor geglu(const at::Tensor& gate, const at::Tensor& up, std::string_view approximate = "none");
+ACTINIUM_API at::Tensor geglu(const at::Tensor& self, std::string_view approximate = "none", int64_t dim = -1,
+                              std::string_view layout = "gate_first");
+
+/// ReGLU: gated with "relu". (Shazeer 2020, arXiv:2002.05202, eq. 5.)
+ACTINIUM_API at::Tensor reglu(const at::Tensor& gate, const at::Tensor& up);
+ACTINIUM_API at::Tensor reglu(const at::Tensor& self, int64_t dim = -1, std::string_view layout = "gate_first");
+
+/// The gated unit of gpt-oss: a sigmoid(alpha a) (b + 1) with a = min(gate, limit) and b = up within +-limit. What is
+/// cut off has no gradient. (OpenAI 2025, arXiv:2508.10925.)
+ACTINIUM_API at::Tensor swiglu_clamped(const at::Tensor& gate, const at::Tensor& up, double limit = 7.0,
+                                       double alpha = 1.702);
+ACTINIUM_API at::Tensor swiglu_clamped(const at::Tensor& self, double limit = 7.0, double alpha = 1.702,
+                                       int64_t dim = -1, std::string_view layout = "interleaved");
+
+/// act(x + b) with one b for each of the C channels of self along dim; the sum of 16-bit values is not rounded. bias is
+/// [C], of self's dtype, or float32 beside a 16-bit self, and receives its gradient in the same pass as self.
+/// activation and params are those of gated().
+ACTINIUM_API at::Tensor bias_act(const at::Tensor& self, const at::Tensor& bias, std::string_view activation,
+                                 at::ArrayRef<double> params = {}, int64_t dim = 1);
+
+/// An activation by its name, for self of any shape. activation and params are those of gated().
+ACTINIUM_API at::Tensor activate(const at::Tensor& self, std::string_view activation, at::ArrayRef<double> params = {});
+
 }  // namespace actinium

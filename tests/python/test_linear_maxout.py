@@ -8,11 +8,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
-from torch.autograd import forward_ad, gradcheck, gradgradcheck
+from torch.autograd import gradcheck, gradgradcheck
 from torch.func import grad, jvp, vmap
 
 import actinium
-from op_table import HALVES, ops, opmath
+from op_table import HALVES, opmath, ops
 
 PIECES, UNITS, FEATURES = 3, 4, 6
 
@@ -93,8 +93,7 @@ def test_the_first_of_equal_pieces_wins_and_nan_wins_over_all():
 def test_vmap(in_dims):
     x, weight, bias = (t.detach() for t in inputs())
     batch = [
-        t if at is None else torch.stack([t, t * 0.5, -t], at)
-        for t, at in zip((x, weight, bias), in_dims, strict=True)
+        t if at is None else torch.stack([t, t * 0.5, -t], at) for t, at in zip((x, weight, bias), in_dims, strict=True)
     ]
 
     def loss(*given):
@@ -106,7 +105,9 @@ def test_vmap(in_dims):
             function(*(t if at is None else t.select(at, i) for t, at in zip(batch, in_dims, strict=True)))
             for i in range(3)
         ]
-        stacked = torch.stack(one) if isinstance(found, torch.Tensor) else tuple(map(torch.stack, zip(*one, strict=True)))
+        stacked = (
+            torch.stack(one) if isinstance(found, torch.Tensor) else tuple(map(torch.stack, zip(*one, strict=True)))
+        )
         torch.testing.assert_close(found, stacked)
 
 

@@ -48,17 +48,30 @@ INSTANTIATE_TEST_SUITE_P(Cpu, Loops, testing::ValuesIn(available()),
 
 // ------------------------------------------------------------------------------------------------------ pointwise
 
-constexpr int kActivations = 0
 #define ACTINIUM_COUNT(Name) +1
-    ACTINIUM_ACTIVATIONS(ACTINIUM_COUNT);
+constexpr int kActivations = 0 ACTINIUM_ACTIVATIONS(ACTINIUM_COUNT);
+constexpr int kGates = kActivations ACTINIUM_GATES(ACTINIUM_COUNT);
 #undef ACTINIUM_COUNT
 
 struct Shape {
   Pass pass;
   int outputs, inputs;
 };
-constexpr Shape kPasses[] = {{Pass::kForward, 1, 1}, {Pass::kBackward, 1, 2}, {Pass::kDoubleBackward, 2, 3}};
-constexpr double kParams[] = {1.25};
+constexpr Shape kPasses[] = {{Pass::kForward, 1, 1},
+                             {Pass::kBackward, 1, 2},
+                             {Pass::kDoubleBackward, 2, 3},
+                             {Pass::kGated, 1, 2},
+                             {Pass::kGatedBackward, 2, 3}};
+constexpr double kParams[] = {1.25, 1.25};
+
+// Every activation or gate and what it has a pass for.
+std::vector<std::pair<int, Shape>> formulas() {
+  std::vector<std::pair<int, Shape>> all;
+  for (const Shape& shape : kPasses) {
+    for (int i = 0; i < (is_gated(shape.pass) ? kGates : kActivations); ++i) all.emplace_back(i, shape);
+  }
+  return all;
+}
 
 template <class scalar_t>
 constexpr c10::ScalarType kDtype = c10::CppTypeToScalarType<scalar_t>::value;
@@ -154,17 +167,15 @@ void position_does_not_matter(const Kernels& kernels) {
   const int64_t n = 257;
   const std::vector<std::vector<scalar_t>> inputs{samples<scalar_t>(n, 1), samples<scalar_t>(n, 2),
                                                   samples<scalar_t>(n, 3)};
-  for (int activation = 0; activation < kActivations; ++activation) {
-    for (const Shape& shape : kPasses) {
-      const auto whole = run(kernels, activation, shape, inputs, n, 0, 1);
-      for (int64_t length : {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 127, 129, 256}) {
-        for (int64_t step : {1, 3}) {
-          auto expected = whole;
-          for (auto& output : expected) output.resize(length);
-          for (bool stream : {false, true}) {
-            const auto part = run(kernels, activation, shape, inputs, length, 1, step, stream);
-            expect_bits(part, expected, "length " + std::to_string(length) + ", step " + std::to_string(step));
-          }
+  for (const auto& [activation, shape] : formulas()) {
+    const auto whole = run(kernels, activation, shape, inputs, n, 0, 1);
+    for (int64_t length : {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 127, 129, 256}) {
+      for (int64_t step : {1, 3}) {
+        auto expected = whole;
+        for (auto& output : expected) output.resize(length);
+        for (bool stream : {false, true}) {
+          const auto part = run(kernels, activation, shape, inputs, length, 1, step, stream);
+          expect_bits(part, expected, "length " + std::to_string(length) + ", step " + std::to_string(step));
         }
       }
     }
@@ -175,6 +186,59 @@ TEST_P(Loops, PositionDoesNotMatter) {
   position_does_not_matter<double>(kernels());
   position_does_not_matter<c10::BFloat16>(kernels());
   position_does_not_matter<c10::Half>(kernels());
+}
+
+// Gate and up, and their gradients, at even and odd places of one tensor, from any place on.
+template <class scalar_t>
+void gate_and_up_in_turns(const Kernels& kernels) {
+  const int64_t most = 300, size = sizeof(scalar_t);
+  const std::vector<std::vector<scalar_t>> inputs{samples<scalar_t>(most, 1), samples<scalar_t>(most, 2),
+                                                  samples<scalar_t>(most, 3)};
+  const scalar_t guard = static_cast<scalar_t>(-77.0);
+  for (const auto& [activation, shape] : formulas()) {
+    if (!is_gated(shape.pass)) continue;
+    const int gate = shape.inputs - 2;
+    const auto expected = run(kernels, activation, shape, inputs, most, 0, 1);
+    for (int64_t n : {1, 7, 16, 33, 64, 129, 300}) {
+      for (int64_t offset : {0, 1, 32}) {
+        for (bool stream : {false, true}) {
+          std::vector<scalar_t> x(2 * n + offset), dx(2 * n + offset + 8, guard), out(n + 8, guard);
+          for (int64_t i = 0; i < n; ++i) {
+            x[offset + 2 * i] = inputs[gate][i];
+            x[offset + 2 * i + 1] = inputs[gate + 1][i];
+          }
+          Pointwise problem{};
+          problem.activation = activation;
+          problem.pass = shape.pass;
+          problem.dtype = kDtype<scalar_t>;
+          const bool forward = shape.outputs == 1;
+          scalar_t* const operands[] = {forward ? out.data() : dx.data() + offset,
+                                        forward ? x.data() + offset : dx.data() + offset + 1,
+                                        forward ? x.data() + offset + 1 : const_cast<scalar_t*>(inputs[0].data()),
+                                        x.data() + offset, x.data() + offset + 1};
+          char* data[Pointwise::kMaxOperands];
+          for (int k = 0; k < Pointwise::kMaxOperands; ++k) data[k] = reinterpret_cast<char*>(operands[k]);
+          const int64_t forward_strides[] = {size, 2 * size, 2 * size, 0, 0};
+          const int64_t backward_strides[] = {2 * size, 2 * size, size, 2 * size, 2 * size};
+          run_row(kernels, problem, data, forward ? forward_strides : backward_strides, n, stream);
+          for (int k = 0; k < shape.outputs; ++k) {
+            for (int64_t i = 0; i < n; ++i) {
+              ASSERT_TRUE(same_bits(forward ? out[i] : dx[offset + 2 * i + k], expected[k][i])) << i << " of " << n;
+            }
+          }
+          for (int64_t i = 0; i < 8; ++i) {
+            ASSERT_TRUE(same_bits(dx[offset + 2 * n + i], guard) && same_bits(out[n + i], guard)) << "overrun";
+          }
+        }
+      }
+    }
+  }
+}
+TEST_P(Loops, GateAndUpInTurns) {
+  gate_and_up_in_turns<float>(kernels());
+  gate_and_up_in_turns<double>(kernels());
+  gate_and_up_in_turns<c10::BFloat16>(kernels());
+  gate_and_up_in_turns<c10::Half>(kernels());
 }
 
 TEST_P(Loops, OneGradientForAllElements) {
@@ -218,11 +282,9 @@ void instruction_sets_agree(const Capability& a, const Capability& b) {
   const int64_t n = 4096;
   const std::vector<std::vector<scalar_t>> inputs{samples<scalar_t>(n, 1), samples<scalar_t>(n, 2),
                                                   samples<scalar_t>(n, 3)};
-  for (int activation = 0; activation < kActivations; ++activation) {
-    for (const Shape& shape : kPasses) {
-      expect_bits(run(*a.kernels, activation, shape, inputs, n, 0, 1),
-                  run(*b.kernels, activation, shape, inputs, n, 0, 1), std::string(a.name) + " and " + b.name);
-    }
+  for (const auto& [activation, shape] : formulas()) {
+    expect_bits(run(*a.kernels, activation, shape, inputs, n, 0, 1),
+                run(*b.kernels, activation, shape, inputs, n, 0, 1), std::string(a.name) + " and " + b.name);
   }
 }
 TEST(Cpu, InstructionSetsAgreeToTheBit) {
@@ -328,6 +390,46 @@ TEST_P(Loops, ChannelSumsAndElements) {
   channel_sums_and_elements<double>(kernels(), 1e-14);
   channel_sums_and_elements<c10::BFloat16>(kernels(), 8e-3);
   channel_sums_and_elements<c10::Half>(kernels(), 1e-3);
+}
+
+// act(x + b) is the activation's own loop over the sums, and the gradient of b the sum of that of x.
+TEST_P(Loops, Biases) {
+  for (const Geometry& g : kGeometries) {
+    const Channel<float> channel(g);
+    const auto grad = channel.values(1), x = channel.values(2);
+    const auto bias = channel.params(3);
+    std::vector<std::vector<float>> in{grad, x};
+    for (int64_t i = 0; i < channel.n; ++i) in[1][i] += bias[channel.of(i)];
+    for (int activation = 0; activation < kActivations; ++activation) {
+      Channelwise problem{};
+      problem.activation = activation;
+      problem.number = kParams[0];
+      problem.dtype = c10::ScalarType::Float;
+      problem.outer = g.outer, problem.channels = g.channels, problem.inner = g.inner;
+      problem.params[0] = bias.data(), problem.param_strides[0] = 1;
+      std::vector<float> out(channel.n), dx(channel.n);
+      problem.formula = static_cast<int>(math::ChannelFormula::kBiasForward);
+      problem.inputs[0] = x.data(), problem.outputs[0] = out.data();
+      run_channels<float>(kernels(), problem, 0, 2);
+      problem.formula = static_cast<int>(math::ChannelFormula::kBiasBackward);
+      problem.inputs[0] = grad.data(), problem.inputs[1] = x.data(), problem.outputs[0] = dx.data();
+      const auto sums = run_channels<float>(kernels(), problem, 1, 2);
+
+      // Where sums of floats are rounded to floats: DEFAULT computes in double.
+      const bool rounded = GetParam().name != std::string("DEFAULT");
+      const auto want = run(kernels(), activation, kPasses[0], {in[1]}, channel.n, 0, 1);
+      const auto slope = run(kernels(), activation, kPasses[1], in, channel.n, 0, 1);
+      std::vector<double> totals(channel.c), magnitude(channel.c);
+      for (int64_t i = 0; i < channel.n; ++i) {
+        ASSERT_TRUE(rounded ? same_bits(out[i], want[0][i])
+                            : std::abs(out[i] - want[0][i]) < 1e-6 * (1 + std::abs(out[i])));
+        ASSERT_TRUE(rounded ? same_bits(dx[i], slope[0][i]) : std::abs(dx[i] - slope[0][i]) < 1e-5) << i;
+        totals[channel.of(i)] += dx[i];
+        magnitude[channel.of(i)] += std::abs(dx[i]);
+      }
+      for (int64_t c = 0; c < channel.c; ++c) ASSERT_NEAR(sums[c], totals[c], 1e-6 * magnitude[c] + 1e-12);
+    }
+  }
 }
 
 TEST_P(Loops, OneParameterForAllChannels) {

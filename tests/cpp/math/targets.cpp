@@ -108,6 +108,9 @@ void channel(int formula, const Real* params, double eps, const Real* const* in,
     return channel_of<math::Name>(params, eps, in, out, sums, n);
     ACTINIUM_CHANNEL_FORMULAS(ACTINIUM_CASE)
 #undef ACTINIUM_CASE
+    case math::ChannelFormula::kBiasForward:  // the activations' own formulas
+    case math::ChannelFormula::kBiasBackward:
+      return;
   }
 }
 

@@ -48,6 +48,25 @@ std::vector<Module> modules() {
        AnyModule(nn::MaxoutLinear(6, 4, 3)),
        {"weight", "bias"}},
       {"", AnyModule(nn::MaxoutLinear(nn::MaxoutLinearOptions(6, 4, 3).bias(false))), {"weight"}},
+      {"actinium::nn::Gated(elu, params=[1.5], dim=-1, layout=gate_second)",
+       AnyModule(nn::Gated(nn::GatedOptions("elu").params({1.5}).layout("gate_second"))),
+       {}},
+      {"actinium::nn::GatedLinear(6, 10, activation=mish, layout=gate_first)",
+       AnyModule(nn::GatedLinear(nn::GatedLinearOptions(6, 10).activation("mish"))),
+       {"gate_up_proj.weight", "down_proj.weight"}},
+      {"actinium::nn::SwiGLU(6, 10, activation=swish, layout=gate_first)",
+       AnyModule(nn::SwiGLU(nn::GatedLinearOptions(6, 10).bias(true))),
+       {"gate_up_proj.weight", "gate_up_proj.bias", "down_proj.weight", "down_proj.bias"}},
+      {"actinium::nn::GEGLU(6, 10, activation=gelu_tanh, layout=gate_first)",
+       AnyModule(nn::GEGLU(nn::GatedLinearOptions(6, 10).approximate("tanh"))),
+       {"gate_up_proj.weight", "down_proj.weight"}},
+      {"actinium::nn::ReGLU(6, 10, activation=relu, layout=interleaved)",
+       AnyModule(nn::ReGLU(nn::GatedLinearOptions(6, 10).out_features(4).layout("interleaved"))),
+       {"gate_up_proj.weight", "down_proj.weight"}},
+      {"actinium::nn::LinearAct(in_features=6, out_features=5, bias=true, activation=mish)",
+       AnyModule(nn::LinearAct(nn::LinearActOptions(6, 5, "mish"))),
+       {"weight", "bias"}},
+      {"", AnyModule(nn::LinearAct(nn::LinearActOptions(6, 5, "elu").params({1.5}).bias(false))), {"weight"}},
   };
 }
 
@@ -143,6 +162,31 @@ TEST(Modules, DiceAveragesOverAllBatchesWithoutMomentum) {
   }
   expect_close(dice->running_mean, sum / 4, 1e-6);
   EXPECT_EQ(dice->num_batches_tracked.item<int64_t>(), 4);
+}
+
+TEST(Modules, LayersAreThoseOfTorchWithAnActivation) {
+  torch::manual_seed(0);
+  const nn::LinearAct linear(nn::LinearActOptions(6, 5, "mish"));
+  torch::manual_seed(0);
+  const torch::nn::Linear plain(6, 5);
+  EXPECT_TRUE(torch::equal(linear->weight, plain->weight) && torch::equal(linear->bias, plain->bias));
+  expect_close(nn::LinearAct(linear)->forward(batch()), torch::mish(torch::nn::Linear(plain)->forward(batch())), 1e-5);
+
+  const Tensor image = batch().view({1, 2, 4, 6});
+  for (const bool bias : {true, false}) {
+    for (const bool reflect : {false, true}) {
+      auto options = torch::nn::Conv2dOptions(2, 4, 3).padding(1).bias(bias);
+      if (reflect) options.padding_mode(torch::kReflect);
+      torch::manual_seed(0);
+      nn::Conv2dAct ours(nn::Conv2dActOptions(options, "elu").params({1.5}));
+      torch::manual_seed(0);
+      torch::nn::Conv2d theirs(options);
+      expect_close(ours->forward(image), torch::elu(theirs->forward(image), 1.5), 1e-5);
+      const auto copy = std::dynamic_pointer_cast<nn::Conv2dActImpl>(ours->clone());
+      ASSERT_TRUE(copy);
+      EXPECT_TRUE(torch::equal(copy->forward(image), ours->forward(image)));
+    }
+  }
 }
 
 }  // namespace
