@@ -39,4 +39,7 @@ TORCH_LIBRARY(actinium, m) {
   actinium::ops::define_pointwise(m);
   actinium::ops::define_dice(m);
   actinium::ops::define_maxout(m);
+  actinium::ops::define_softmax(m);
+  actinium::ops::define_cross_entropy(m);
+  actinium::ops::define_binary_cross_entropy(m);
 }

@@ -10,21 +10,26 @@ from torch.nn import AlphaDropout, FeatureAlphaDropout, Module, Parameter
 
 from actinium import functional as F
 from actinium.nn import init
+from actinium.nn.softmax import BCEWithLogitsLoss, CrossEntropyLoss, LogSoftmax, Softmax
 
 # The dropouts are torch's own, here because a network of SELU needs them as it needs init.lecun_normal_.
 __all__ = [
     "ELU",
     "SELU",
     "AlphaDropout",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
     "Dice",
     "FeatureAlphaDropout",
     "GELUTanh",
     "LeakyReLU",
+    "LogSoftmax",
     "Maxout",
     "Mish",
     "QuickGELU",
     "ReLU",
     "Sigmoid",
+    "Softmax",
     "Swish",
     "Tanh",
     "init",

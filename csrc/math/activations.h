@@ -1,6 +1,7 @@
 #pragma once
 // The list of what Actinium computes. A pointwise activation is one header here, one line in the list, one row in the
 // table of tests and one in the docs; the loops of every device, the schemas and the gradients are made from the list.
+#include "csrc/math/binary_cross_entropy.h"
 #include "csrc/math/dice.h"
 #include "csrc/math/elu.h"
 #include "csrc/math/gelu_tanh.h"
@@ -26,14 +27,19 @@
 
 // Formulas with per-channel parameters and sums. `_(Name)`: math::Name<T>.
 #define ACTINIUM_CHANNEL_FORMULAS(_) \
-  _(SwishForward)                    \
-  _(SwishBackward)                   \
-  _(SwishDoubleBackward)             \
-  _(DiceForward)                     \
-  _(DiceBackward)                    \
-  _(DiceCenter)                      \
-  _(DiceMoments)                     \
-  _(DiceDoubleBackward)
+  _(SwishForward) \
+  _(SwishBackward) \
+  _(SwishDoubleBackward) \
+  _(DiceForward) \
+  _(DiceBackward) \
+  _(DiceCenter) \
+  _(DiceMoments) \
+  _(DiceDoubleBackward) \
+  _(BinaryCrossEntropyForward) \
+  _(BinaryCrossEntropyBackward) \
+  _(BinaryCrossEntropyTargetBackward) \
+  _(BinaryCrossEntropyEachBackward) \
+  _(BinaryCrossEntropyEachTargetBackward)
 
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {

@@ -8,5 +8,8 @@ void define_swish_tensor(torch::Library& m);
 void define_pointwise(torch::Library& m);
 void define_dice(torch::Library& m);
 void define_maxout(torch::Library& m);
+void define_softmax(torch::Library& m);
+void define_cross_entropy(torch::Library& m);
+void define_binary_cross_entropy(torch::Library& m);
 
 }  // namespace actinium::ops
