@@ -194,6 +194,107 @@ def _maxout_bias(info, in_dims, x, bias):
     return ops.maxout_with_indices(x + bias.reshape(rows), bias.size(1), -1, "piece"), (0, 0)
 
 
+# --------------------------------------------------------------------------------------------------------- softmax
+
+
+def _softmax(op, tensors):
+    """(tensors.., dim): as maxout; a sample without dims gets one."""
+
+    def rule(info, in_dims, *args):
+        xs = [_front(x, b, info.batch_size) for x, b in zip(args[:tensors], in_dims, strict=False)]
+        dim = args[tensors]
+        if xs[0].dim() == 1:
+            return op(*(x.unsqueeze(-1) for x in xs), dim % 1 + 1 if -1 <= dim <= 0 else dim).squeeze(-1), 0
+        return op(*xs, dim + 1 if dim >= 0 else dim), 0
+
+    return rule
+
+
+def _rows(x, bdim, size, ndim):
+    """Samples and the N of a sample of ndim dims in one dim; a sample that is one row has no N."""
+    x = _front(x, bdim, size)
+    return x.flatten(0, 1) if ndim > 1 else x
+
+
+def _unfold_rows(x, size, ndim):
+    return x if x is None or ndim == 1 else x.unflatten(0, (size, -1))
+
+
+def _samples(op, rule, weight):
+    """The rule, or, where each sample has a weight of its own, one call for each of them."""
+
+    def either(info, in_dims, *args):
+        if in_dims[weight] is None:
+            return rule(info, in_dims, *args)
+        samples = [
+            op(*(arg if b is None else arg.select(b, i) for arg, b in zip(args, in_dims, strict=True)))
+            for i in range(info.batch_size)
+        ]
+        outputs = tuple(None if one[0] is None else torch.stack(one) for one in zip(*samples, strict=True))
+        return outputs, _out_dims(outputs)
+
+    return either
+
+
+def _cross_entropy_forward(info, in_dims, self, target, weight, reduction, *numbers):
+    size, ndim = info.batch_size, self.dim() - (in_dims[0] is not None)
+    x, y = _rows(self, in_dims[0], size, ndim), _rows(target, in_dims[1], size, ndim)
+    # Each sample is reduced by itself.
+    loss, count, lse = (
+        _unfold_rows(t, size, ndim) for t in ops._softmax_cross_entropy_forward(x, y, weight, "none", *numbers)
+    )
+    if reduction != "none":
+        loss, count = (t.reshape(size, -1).sum(1) for t in (loss, count))
+        loss = loss / count if reduction == "mean" else loss
+    return (loss, count, lse), (0, 0, 0)
+
+
+def _cross_entropy_backward(info, in_dims, grad, self, target, weight, count, lse, reduction, *numbers):
+    size, ndim = info.batch_size, self.dim() - (in_dims[1] is not None)
+    grad, count, lse = (_front(t, b, size) for t, b in ((grad, in_dims[0]), (count, in_dims[4]), (lse, in_dims[5])))
+    if reduction != "none":
+        grad = grad / count if reduction == "mean" else grad
+        grad = grad.reshape(size, *(1 for _ in lse.shape[1:])).expand(lse.shape)
+    x, y, grad, lse = (
+        _rows(t, b, size, ndim) for t, b in ((self, in_dims[1]), (target, in_dims[2]), (grad, 0), (lse, 0))
+    )
+    outputs = tuple(
+        _unfold_rows(t, size, ndim)
+        for t in ops._softmax_cross_entropy_backward(grad, x, y, weight, lse, lse, "none", *numbers)
+    )
+    return outputs, _out_dims(outputs)
+
+
+def _binary_cross_entropy(info, in_dims, self, target, weight, pos_weight, reduce):
+    args = _beside(info, in_dims, self, target, weight, pos_weight)
+    loss = ops._sigmoid_binary_cross_entropy(*args, False)
+    # Summed in the type that it is computed in.
+    wide = torch.float32 if loss.element_size() == 2 else loss.dtype
+    return loss.flatten(1).sum(1, dtype=wide) if reduce and loss.dim() > 1 else loss.to(wide) if reduce else loss, 0
+
+
+def _binary_cross_entropy_backward(info, in_dims, grad, self, target, weight, pos_weight, reduce, mask):
+    args = _beside(info, in_dims[1:], self, target, weight, pos_weight)
+    grad = _front(grad, in_dims[0], info.batch_size)
+    if reduce:
+        grad = grad.to(args[0].dtype).reshape(-1, *(1 for _ in args[0].shape[1:])).expand(args[0].shape)
+    outputs = ops._sigmoid_binary_cross_entropy_backward(grad, *args, False, mask)
+    return outputs, _out_dims(outputs)
+
+
+def _beside(info, in_dims, self, target, *weights):
+    """self and target with the batch in front, and the weights so that they broadcast to them."""
+    self, target = (_front(t, b, info.batch_size) for t, b in zip((self, target), in_dims, strict=False))
+
+    def weight(w, bdim):
+        if w is None or bdim is None:
+            return w
+        w = w.movedim(bdim, 0)
+        return w.reshape(w.size(0), *(1 for _ in range(self.dim() - w.dim())), *w.shape[1:])
+
+    return self, target, *(weight(w, b) for w, b in zip(weights, in_dims[2:], strict=False))
+
+
 # ---------------------------------------------------------------------------------------------------- registration
 
 
@@ -243,6 +344,18 @@ def register():
         ops.maxout_with_indices.default: _packed(ops.maxout_with_indices.default, 1),
         ops.maxout_backward.default: _packed(ops.maxout_backward.default, 2),
         ops._maxout_gather.default: _packed(ops._maxout_gather.default, 2),
+        ops._softmax.default: _softmax(ops._softmax, 1),
+        ops._log_softmax.default: _softmax(ops._log_softmax, 1),
+        ops.softmax_backward.default: _softmax(ops.softmax_backward, 2),
+        ops.log_softmax_backward.default: _softmax(ops.log_softmax_backward, 2),
+        ops._softmax_cross_entropy_forward.default: _samples(
+            ops._softmax_cross_entropy_forward, _cross_entropy_forward, 2
+        ),
+        ops._softmax_cross_entropy_backward.default: _samples(
+            ops._softmax_cross_entropy_backward, _cross_entropy_backward, 3
+        ),
+        ops._sigmoid_binary_cross_entropy.default: _binary_cross_entropy,
+        ops._sigmoid_binary_cross_entropy_backward.default: _binary_cross_entropy_backward,
     }
     # An out= form writes where it is told to, and has no batch of its own.
     rules |= {op: _pointwise(op) for op in pointwise() if not any(arg.is_out for arg in op._schema.arguments)}

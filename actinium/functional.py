@@ -602,3 +602,107 @@ def bias_act(
     """
     numbers: list[float] = [] if params is None else params
     return torch.ops.actinium.bias_act(input, bias, activation, numbers, dim)
+
+
+def softmax(input: Tensor, dim: int = -1, dtype: Optional[int] = None) -> Tensor:
+    r"""Softmax: :math:`e^{x_i} / \sum_j e^{x_j}` along ``dim``.
+
+    Args:
+        input: of any shape, ``(*)``.
+        dim: the dim along which the result sums to 1.
+        dtype: what ``input`` is converted to first, such as ``torch.float32``.
+
+    Returns:
+        A tensor of the shape of ``input``, and of its dtype or ``dtype``. A row of ``-inf`` alone, or with ``inf`` or
+        NaN, is NaN.
+
+    Raises:
+        IndexError: ``dim`` is out of range.
+
+    From Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs", 1990, equation 10.
+    """
+    return torch.ops.actinium.softmax(input, dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int = -1, dtype: Optional[int] = None) -> Tensor:
+    r"""The logarithm of softmax: :math:`x_i - \log \sum_j e^{x_j}` along ``dim``, accurate near 0 as well.
+
+    Args:
+        input: of any shape, ``(*)``.
+        dim: the dim along which softmax sums to 1.
+        dtype: what ``input`` is converted to first, such as ``torch.float32``.
+
+    Returns:
+        A tensor of the shape of ``input``, and of its dtype or ``dtype``.
+
+    Raises:
+        IndexError: ``dim`` is out of range.
+
+    Softmax is from Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs", 1990,
+    equation 10.
+    """
+    return torch.ops.actinium.log_softmax(input, dim, dtype)
+
+
+def softmax_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Optional[Tensor] = None,
+    reduction: str = "mean",
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    r"""Cross-entropy of the softmax of ``input``, :math:`-\sum_j t_j w_j \log \mathrm{softmax}(x)_j`, as
+    ``F.cross_entropy``.
+
+    The probabilities are never written: the forward keeps one number a row, and the backward writes the gradient.
+
+    Args:
+        input: logits of shape ``(C,)``, ``(N, C)`` or ``(N, C, *)``.
+        target: the index of a class for every row, of shape ``()``, ``(N,)`` or ``(N, *)`` and dtype int64; or
+            probabilities, of the shape of ``input``, which may have a gradient.
+        weight: of the classes, of shape ``(C,)``.
+        reduction: ``"none"``, ``"sum"``, or ``"mean"``: the sum over the sum of the weights of the classes that indices
+            name, or over the number of rows for probabilities.
+        ignore_index: the index of rows that do not count.
+        label_smoothing: the share of ``target``, 0 to 1, that is taken from it and given to all classes evenly.
+
+    Returns:
+        A number, or with ``reduction="none"`` a tensor of the shape of indices.
+
+    Raises:
+        IndexError: ``target`` has an index that is not one of a class; on CUDA, such a row is NaN.
+        ValueError: a shape does not fit, ``reduction`` is unknown, or ``label_smoothing`` is not from 0 to 1.
+
+    Label smoothing is from Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015,
+    arXiv:1512.00567, section 7.
+    """
+    return torch.ops.actinium.softmax_cross_entropy(input, target, weight, reduction, ignore_index, label_smoothing)
+
+
+def sigmoid_binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Optional[Tensor] = None,
+    pos_weight: Optional[Tensor] = None,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Binary cross-entropy of the sigmoid of ``input``,
+    :math:`-w (p \, t \log \sigma(x) + (1 - t) \log \sigma(-x))`, as ``F.binary_cross_entropy_with_logits``.
+
+    The probabilities are never written, nor is, where it is reduced, the loss of every element.
+
+    Args:
+        input: logits of any shape, ``(*)``.
+        target: of the shape of ``input``, 0 to 1. It may have a gradient.
+        weight: of the elements, of any shape that broadcasts to that of ``input``.
+        pos_weight: of the term of ``target``, of any shape that broadcasts to that of ``input``.
+        reduction: ``"none"``, ``"mean"`` over all elements, or ``"sum"``.
+
+    Returns:
+        A number, or with ``reduction="none"`` a tensor of the shape of ``input``.
+
+    Raises:
+        ValueError: a shape does not fit, or ``reduction`` is unknown.
+    """
+    return torch.ops.actinium.sigmoid_binary_cross_entropy(input, target, weight, pos_weight, reduction)

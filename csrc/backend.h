@@ -1,5 +1,5 @@
 #pragma once
-// What a device must be able to do: four functions over raw pointers, strides in bytes and plain numbers.
+// What a device must be able to do: six functions over raw pointers, strides in bytes and plain numbers.
 //
 // csrc/ops fills these descriptions in, csrc/cpu and csrc/cuda carry them out. Nothing here knows of tensors, of the
 // dispatcher or of autograd. "opmath" is the type in which a dtype is computed: float for float32, bfloat16 and
@@ -93,6 +93,46 @@ struct Maxout {
   const void* bias = nullptr;  // [pieces, inner], added to every row of the input by kForward before it compares
 };
 
+// ------------------------------------------------------------------------------------------------------- softmax
+
+// Softmax and its logarithm over the middle of [outer, n, inner], forward and backward. The backward knows the output.
+struct Softmax {
+  bool log, backward;
+  c10::ScalarType dtype;
+  int64_t outer, n, inner;
+  const void* input;  // x, or the gradient of the output
+  const void* known;  // the output, for the backward
+  void* output;       // the output, or the gradient of x
+};
+
+// Cross-entropy of the softmax over the middle of [outer, classes, inner], one loss for each of the rows [outer,
+// inner]:
+//   loss = sum_j c_j (lse - x_j),  lse = log sum_j exp(x_j)
+// where c_j, with the weights w, n classes and the smoothing e, is
+//   (1 - e) w_y [j = y] + e / n w_j      for the index y of a class; 0 for one to be ignored
+//   w_j ((1 - e) t_j + e / n)            for probabilities t
+// The gradients, for the gradient g of a row's loss, are g (sum c  exp(x_j - lse) - c_j) and g w_j (1 - e) (lse - x_j).
+// A row whose index is neither that of a class nor ignored is NaN.
+struct CrossEntropy {
+  bool backward;
+  c10::ScalarType dtype;  // of logits, probabilities and their gradients
+  int64_t outer, classes, inner;
+  const void* input;
+  const int64_t* indices;     // [outer, inner], or null
+  const void* probabilities;  // [outer, classes, inner], where there are no indices
+  const void* weight;         // opmath [classes], or null
+  const void* weight_sum;     // opmath, with weight
+  int64_t ignore_index;
+  double label_smoothing;
+  double* lse;  // [outer, inner]: written forward, read backward
+  // Forward, opmath [outer, inner]: the loss; w_y of indices, or 0 for those ignored.
+  void *loss, *row_weight;
+  // Backward, opmath: g of a row is grad[row * grad_stride]. A null output is not wanted.
+  const void* grad;
+  int64_t grad_stride;
+  void *grad_input, *grad_probabilities;
+};
+
 // ------------------------------------------------------------------------------------------------------- backend
 
 struct Backend {
@@ -100,6 +140,8 @@ struct Backend {
   void (*channelwise)(const Channelwise&);
   void (*channel_stats)(const ChannelStats&);
   void (*maxout)(const Maxout&);
+  void (*softmax)(const Softmax&);
+  void (*cross_entropy)(const CrossEntropy&);
 };
 
 // A device library calls this while it is loaded; the pointer must live as long as the process.

@@ -43,4 +43,7 @@ TORCH_LIBRARY(actinium, m) {
   actinium::ops::define_maxout(m);
   actinium::ops::define_gated(m);
   actinium::ops::define_bias_act(m);
+  actinium::ops::define_softmax(m);
+  actinium::ops::define_cross_entropy(m);
+  actinium::ops::define_binary_cross_entropy(m);
 }

@@ -11,6 +11,7 @@ from actinium.nn import init
 from actinium.nn.bias_act import Conv2dAct, LinearAct
 from actinium.nn.dice import Dice, SyncDice, convert_sync_dice, dice_state_dict
 from actinium.nn.gated import GEGLU, Gated, GatedLinear, ReGLU, SwiGLU
+from actinium.nn.softmax import BCEWithLogitsLoss, CrossEntropyLoss, LogSoftmax, Softmax
 
 # The dropouts are torch's own, here because a network of SELU needs them as it needs init.lecun_normal_.
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "GELU",
     "SELU",
     "AlphaDropout",
+    "BCEWithLogitsLoss",
     "Conv2dAct",
+    "CrossEntropyLoss",
     "Dice",
     "FeatureAlphaDropout",
     "GELUTanh",
@@ -27,6 +30,7 @@ __all__ = [
     "GatedLinear",
     "LeakyReLU",
     "LinearAct",
+    "LogSoftmax",
     "Maxout",
     "MaxoutLinear",
     "Mish",
@@ -35,6 +39,7 @@ __all__ = [
     "ReGLU",
     "ReLU",
     "Sigmoid",
+    "Softmax",
     "SwiGLU",
     "Swish",
     "SyncDice",

@@ -174,7 +174,22 @@ void maxout(const Maxout& problem) {
                    [&](int64_t begin, int64_t end) { loop(problem, begin, end); });
 }
 
-constexpr Backend kBackend{pointwise, channelwise, channel_stats, maxout};
+// Rows are independent of each other. Outputs that find no room in the caches go past them.
+template <class Problem, class Loop>
+void rows(const Problem& problem, const Loop loop, int64_t n, int outputs) {
+  const SoftmaxUnits units(problem.dtype, problem.outer, problem.inner);
+  const int64_t row = n * units.width;
+  const bool stream = units.count * row * static_cast<int64_t>(c10::elementSize(problem.dtype)) * outputs > cache_size();
+  at::parallel_for(0, units.count, std::max<int64_t>(1, kGrain / row),
+                   [&](int64_t begin, int64_t end) { loop(problem, units, begin, end, stream); });
+}
+void softmax(const Softmax& problem) { rows(problem, kernels().softmax(problem), problem.n, 1); }
+void cross_entropy(const CrossEntropy& problem) {
+  rows(problem, kernels().cross_entropy(problem), problem.classes,
+       (problem.grad_input != nullptr) + (problem.grad_probabilities != nullptr));
+}
+
+constexpr Backend kBackend{pointwise, channelwise, channel_stats, maxout, softmax, cross_entropy};
 [[maybe_unused]] const bool kRegistered = (register_backend(c10::DeviceType::CPU, &kBackend), true);
 
 }  // namespace

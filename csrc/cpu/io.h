@@ -199,6 +199,27 @@ ACTINIUM_HD double lane_sum(const T& value) {
   }
 }
 
+// The largest lane.
+template <class T>
+ACTINIUM_HD lane_t<T> lane_max(const T& value) {
+#if defined(CPU_CAPABILITY_AVX512)
+  if constexpr (std::is_same_v<lane_t<T>, float>) {
+    return _mm512_reduce_max_ps(value);
+  } else {
+    return _mm512_reduce_max_pd(value);
+  }
+#else
+  if constexpr (std::is_same_v<lane_t<T>, float>) {
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(value), _mm256_extractf128_ps(value, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  } else {
+    const __m128d two = _mm_max_pd(_mm256_castpd256_pd128(value), _mm256_extractf128_pd(value, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
+  }
+#endif
+}
+
 // A vector of the numbers 0 to 255 from and to bytes.
 template <class T>
 ACTINIUM_HD T load_bytes(const uint8_t* p) {
@@ -293,6 +314,10 @@ struct Memory {
 };
 template <class T>
 ACTINIUM_HD double lane_sum(T value) {
+  return value;
+}
+template <class T>
+ACTINIUM_HD lane_t<T> lane_max(T value) {
   return value;
 }
 template <class T>
@@ -435,6 +460,10 @@ ACTINIUM_HD T broadcast(lane_t<T> value) {
 template <class T>
 ACTINIUM_HD double lane_sum(const math::Pair<T>& value) {
   return lane_sum(value.a) + lane_sum(value.b);
+}
+template <class T>
+ACTINIUM_HD lane_t<T> lane_max(const math::Pair<T>& value) {
+  return lane_max(math::Prim<T>::max(value.a, value.b));
 }
 
 // Asks for the memory of a vector that will soon be read, or written; any address will do.

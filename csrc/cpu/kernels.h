@@ -101,23 +101,46 @@ using StatsLoop = void (*)(const ChannelStats& problem, const ChannelUnits& unit
 // Positions [begin, end) of [outer, inner].
 using MaxoutLoop = void (*)(const Maxout& problem, int64_t begin, int64_t end);
 
+// Units [begin, end) of rows. A row is the middle of [outer, n, inner]; a unit is one where inner is 1, else as many
+// beside each other as SoftmaxUnits says.
+struct SoftmaxUnits {
+  // Bytes of a vector of rows, in whatever dtype they are computed.
+  static constexpr int64_t kBytes = 128;
+
+  SoftmaxUnits(c10::ScalarType dtype, int64_t outer, int64_t inner_)
+      : inner(inner_),
+        width(inner_ == 1 ? 1 : kBytes / std::max<int64_t>(4, c10::elementSize(dtype))),
+        across((inner + width - 1) / width),
+        count(outer * across) {}
+
+  int64_t inner, width, across, count;
+};
+using SoftmaxLoop = void (*)(const Softmax& problem, const SoftmaxUnits& units, int64_t begin, int64_t end,
+                             bool stream);
+using CrossEntropyLoop = void (*)(const CrossEntropy& problem, const SoftmaxUnits& units, int64_t begin, int64_t end,
+                                  bool stream);
+
 struct Kernels {
   PointwiseLoop (*pointwise)(const Pointwise&);
   ChannelLoop (*channelwise)(const Channelwise&);
   StatsLoop (*channel_stats)(const ChannelStats&);
   MaxoutLoop (*maxout)(const Maxout&);
+  SoftmaxLoop (*softmax)(const Softmax&);
+  CrossEntropyLoop (*cross_entropy)(const CrossEntropy&);
 };
 
 // gated_loop and bias_loop are the parts of pointwise_loop and channel_loop that have files of their own.
-#define ACTINIUM_DECLARE_KERNELS(CAPABILITY)                                         \
-  namespace CAPABILITY {                                                             \
-  PointwiseLoop pointwise_loop(const Pointwise& problem);                            \
-  PointwiseLoop gated_loop(const Pointwise& problem);                                \
-  ChannelLoop channel_loop(const Channelwise& problem);                              \
-  ChannelLoop bias_loop(const Channelwise& problem);                                 \
-  StatsLoop stats_loop(const ChannelStats& problem);                                 \
-  MaxoutLoop maxout_loop(const Maxout& problem);                                     \
-  constexpr Kernels kKernels{pointwise_loop, channel_loop, stats_loop, maxout_loop}; \
+#define ACTINIUM_DECLARE_KERNELS(CAPABILITY)                                                                           \
+  namespace CAPABILITY {                                                                                               \
+  PointwiseLoop pointwise_loop(const Pointwise& problem);                                                              \
+  PointwiseLoop gated_loop(const Pointwise& problem);                                                                  \
+  ChannelLoop channel_loop(const Channelwise& problem);                                                                \
+  ChannelLoop bias_loop(const Channelwise& problem);                                                                   \
+  StatsLoop stats_loop(const ChannelStats& problem);                                                                   \
+  MaxoutLoop maxout_loop(const Maxout& problem);                                                                       \
+  SoftmaxLoop softmax_loop(const Softmax& problem);                                                                    \
+  CrossEntropyLoop cross_entropy_loop(const CrossEntropy& problem);                                                    \
+  constexpr Kernels kKernels{pointwise_loop, channel_loop, stats_loop, maxout_loop, softmax_loop, cross_entropy_loop}; \
   }
 ACTINIUM_DECLARE_KERNELS(DEFAULT)
 ACTINIUM_DECLARE_KERNELS(AVX2)

@@ -40,10 +40,12 @@ struct Prim<Pair<T>> {
   static ACTINIUM_HD W flip(W x, W s) { return {P::flip(x.a, s.a), P::flip(x.b, s.b)}; }
   static ACTINIUM_HD W with_sign(W y, W x) { return {P::with_sign(y.a, x.a), P::with_sign(y.b, x.b)}; }
   static ACTINIUM_HD Mask gt(W x, W y) { return {P::gt(x.a, y.a), P::gt(x.b, y.b)}; }
+  static ACTINIUM_HD Mask eq(W x, W y) { return {P::eq(x.a, y.a), P::eq(x.b, y.b)}; }
   static ACTINIUM_HD W select(Mask m, W yes, W no) {
     return {P::select(m.a, yes.a, no.a), P::select(m.b, yes.b, no.b)};
   }
   static ACTINIUM_HD W exp2i(W u) { return {P::exp2i(u.a), P::exp2i(u.b)}; }
+  static ACTINIUM_HD W exponent(W x) { return {P::exponent(x.a), P::exponent(x.b)}; }
   static ACTINIUM_HD W sqrt(W x) { return {P::sqrt(x.a), P::sqrt(x.b)}; }
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// The four functions of the CUDA backend, on the current device and stream. They only launch: nothing waits for the
+// The six functions of the CUDA backend, on the current device and stream. They only launch: nothing waits for the
 // device, so that they can be captured in a graph.
 #include "csrc/backend.h"
 
@@ -11,5 +11,7 @@ void channelwise(const Channelwise& problem);
 void bias(const Channelwise& problem);  // the part of channelwise that has a file of its own
 void channel_stats(const ChannelStats& problem);
 void maxout(const Maxout& problem);
+void softmax(const Softmax& problem);
+void cross_entropy(const CrossEntropy& problem);
 
 }  // namespace actinium::cuda

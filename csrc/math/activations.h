@@ -2,6 +2,7 @@
 // The list of what Actinium computes. A pointwise activation is one header here, one line in the list, one row in the
 // table of tests and one in the docs; the loops of every device, the schemas and the gradients are made from the list.
 #include "csrc/math/bias.h"
+#include "csrc/math/binary_cross_entropy.h"
 #include "csrc/math/dice.h"
 #include "csrc/math/elu.h"
 #include "csrc/math/gated.h"
@@ -33,19 +34,24 @@
 
 // Formulas with per-channel parameters and sums, beside those of a bias, which there are of every activation.
 // `_(Name)`: math::Name<T>.
-#define ACTINIUM_CHANNEL_FORMULAS(_) \
-  _(SwishForward)                    \
-  _(SwishBackward)                   \
-  _(SwishDoubleBackward)             \
-  _(PreluForward)                    \
-  _(PreluBackward)                   \
-  _(DiceForward)                     \
-  _(DiceBackward)                    \
-  _(DiceCenter)                      \
-  _(DiceMoments)                     \
-  _(DiceDoubleBackward)              \
-  _(DiceGateForward)                 \
-  _(DiceGateBackward)
+#define ACTINIUM_CHANNEL_FORMULAS(_)  \
+  _(SwishForward)                     \
+  _(SwishBackward)                    \
+  _(SwishDoubleBackward)              \
+  _(PreluForward)                     \
+  _(PreluBackward)                    \
+  _(DiceForward)                      \
+  _(DiceBackward)                     \
+  _(DiceCenter)                       \
+  _(DiceMoments)                      \
+  _(DiceDoubleBackward)               \
+  _(DiceGateForward)                  \
+  _(DiceGateBackward)                 \
+  _(BinaryCrossEntropyForward)        \
+  _(BinaryCrossEntropyBackward)       \
+  _(BinaryCrossEntropyTargetBackward) \
+  _(BinaryCrossEntropyEachBackward)   \
+  _(BinaryCrossEntropyEachTargetBackward)
 
 namespace actinium::math {
 

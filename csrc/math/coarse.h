@@ -57,6 +57,7 @@ struct Prim<Coarse<kWide>> {
   static ACTINIUM_HD Mask eq(T a, T b) { return P::eq(a.v, b.v); }
   static ACTINIUM_HD T select(Mask m, T yes, T no) { return m ? yes : no; }
   static ACTINIUM_HD T exp2i(T u) { return T(P::exp2i(u.v)); }
+  static ACTINIUM_HD T exponent(T a) { return T(P::exponent(a.v)); }
   static ACTINIUM_HD T sqrt(T a) { return T(P::sqrt(a.v)); }
 
   static ACTINIUM_HD T div(T a, T b) { return a * reciprocal(b); }

@@ -26,6 +26,8 @@ struct Format<float> {
   // Adding it to |v| < 2^22 rounds v to an integer, which then stands in the lowest bits of the sum.
   static constexpr float kRound = 0x1.8p23f;
   static constexpr float kBias = 127.f;
+  // From here to twice as much, numbers are integers, which stand in their lowest bits.
+  static constexpr float kPerUnit = 0x1p23f;
   // exp(-kTail) stays 0 whatever a formula multiplies it with.
   static constexpr float kTail = 110.f;
   // Results below the normal numbers are computed 2^kLift too large and scaled down by the last multiplication, which
@@ -42,6 +44,7 @@ struct Format<double> {
   static constexpr double kMax = 0x1.fffffffffffffp1023;
   static constexpr double kRound = 0x1.8p52;
   static constexpr double kBias = 1023.;
+  static constexpr double kPerUnit = 0x1p52;
   static constexpr double kTail = 760.;
   static constexpr double kLift = 512.;
   static constexpr double kUp = 0x1p512;
@@ -153,6 +156,11 @@ struct ScalarPrim {
   static ACTINIUM_HD R exp2i(R u) {
     using Unsigned = std::make_unsigned_t<Bits>;
     return value(static_cast<Bits>(static_cast<Unsigned>(bits(u)) << Format<R>::kMantissa));
+  }
+  // n, where 2^n <= a < 2^(n + 1) is a normal number.
+  static ACTINIUM_HD R exponent(R a) {
+    constexpr R kShift = Format<R>::kPerUnit;
+    return value((bits(a) >> Format<R>::kMantissa) | bits(kShift)) - (kShift + Format<R>::kBias);
   }
   static ACTINIUM_HD R sqrt(R a) {
 #if defined(__CUDA_ARCH__)

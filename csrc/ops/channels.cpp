@@ -62,6 +62,11 @@ ChannelCall::ChannelCall(const char* op, const Tensor& self, int64_t dim, int64_
   outer_ = numel == 0 ? 0 : numel / (channels_ * inner_);
 }
 
+ChannelCall::ChannelCall(const char* op, const Tensor& self, std::pair<int64_t, int64_t> channels_and_inner)
+    : op_(op), self_(self), like_(self), channels_(channels_and_inner.first), inner_(channels_and_inner.second) {
+  outer_ = self.numel() == 0 ? 0 : self.numel() / (channels_ * inner_);
+}
+
 Tensor ChannelCall::dense(const Tensor& t) const {
   if (t.is_same(self_)) return like_;
   return same_layout(t, like_) ? t : at::empty_like(like_).copy_(t);

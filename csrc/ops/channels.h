@@ -29,6 +29,8 @@ Tensor along_dim(const Tensor& parameter, const Tensor& self, int64_t dim);
 class ChannelCall {
  public:
   ChannelCall(const char* op, const Tensor& self, int64_t dim, int64_t channels);
+  // With self seen as [.., channels, inner] in the order of its memory, where it is dense.
+  ChannelCall(const char* op, const Tensor& self, std::pair<int64_t, int64_t> channels_and_inner);
 
   // self or a gradient, in self's layout.
   Tensor dense(const Tensor& t) const;

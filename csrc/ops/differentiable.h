@@ -7,9 +7,9 @@
 //   static constexpr const char* kOverload;          "" or "Tensor", of both
 //   static constexpr int kInputs;                    tensors that have a gradient
 //   using Numbers = std::tuple<...>;                 what else it takes: int64_t, double, bool, std::string,
-//                                                    std::vector<double>
-//   static Tensor forward(inputs..., numbers...);    device and Meta kernels
-//   static Gradients backward(grad, inputs..., numbers..., mask);   a tuple of kInputs; mask: which are wanted
+//                                                    std::vector<double>, std::optional<Tensor> without a gradient
+//   static Tensor forward(inputs..., numbers...);                              device and Meta kernels
+//   static Gradients backward(grad, inputs..., numbers..., mask);          a tuple of kInputs; mask: which are wanted
 //   static Tensor formula(const variable_list& inputs, numbers...);
 // and Differentiable<Op> makes of it the registrations. The backward keeps the inputs.
 #include <ATen/ops/zeros_like.h>
@@ -30,6 +30,10 @@ struct ArgumentOf<std::string> {
 template <>
 struct ArgumentOf<std::vector<double>> {
   using type = at::ArrayRef<double>;
+};
+template <>
+struct ArgumentOf<std::optional<Tensor>> {
+  using type = const std::optional<Tensor>&;
 };
 template <class T>
 using ArgumentType = typename ArgumentOf<T>::type;

@@ -53,11 +53,17 @@ class GradNode final : public Node {
     static_assert(sizeof...(Tensors) == Grad::kSaved);
     saved_ = {SavedVariable(tensors, /*is_output=*/false)...};
   }
+  // The output of the call, whose source this node has been made: it must not own itself.
+  void save_output(const Tensor& output) {
+    static_assert(Grad::kSaved == 1);
+    saved_ = {SavedVariable(output, /*is_output=*/true)};
+    saved_output_ = true;
+  }
 
   variable_list apply(variable_list&& grads) override {
     std::lock_guard<std::mutex> lock(mutex_);
     std::array<Tensor, Grad::kSaved> tensors;
-    for (size_t i = 0; i < tensors.size(); ++i) tensors[i] = saved_[i].unpack();
+    for (size_t i = 0; i < tensors.size(); ++i) tensors[i] = saved_[i].unpack(getptr());
     Wanted wanted;
     for (size_t i = 0; i < num_outputs(); ++i) wanted.inputs.push_back(task_should_compute_output(i));
     return differentiate(grad_, grads, tensors, wanted);
@@ -74,7 +80,7 @@ class GradNode final : public Node {
   // apply_packed.
   void compiled_args(torch::dynamo::autograd::CompiledNodeArgs& args) const override {
     args.collect(Grad::name());
-    for (const SavedVariable& saved : saved_) args.collect(saved, /*is_output=*/false);
+    for (const SavedVariable& saved : saved_) args.collect(saved, saved_output_);
     std::apply([&](const auto&... number) { (args.collect(number), ...); }, grad_.numbers);
   }
   variable_list apply_with_saved(const variable_list& grads,
@@ -84,7 +90,7 @@ class GradNode final : public Node {
 
     namespace dynamo = torch::dynamo::autograd;
     dynamo::PackedArgs packed;
-    for (const SavedVariable& saved : saved_) packed.pack(saved.unpack());
+    for (const SavedVariable& saved : saved_) packed.pack(saved.unpack(getptr()));
     std::apply([&](const auto&... number) { (packed.pack(number), ...); }, grad_.numbers);
     std::vector<bool> wanted;
     for (size_t i = 0; i < num_outputs(); ++i) wanted.push_back(task_should_compute_output(i));
@@ -134,6 +140,7 @@ class GradNode final : public Node {
 
   Grad grad_;
   std::array<SavedVariable, Grad::kSaved> saved_;
+  bool saved_output_ = false;
 };
 
 // A node for a call with these inputs, or null where none of them needs a gradient. An edge for each input, in order.

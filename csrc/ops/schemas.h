@@ -12,5 +12,8 @@ void define_dice_gate(torch::Library& m);
 void define_maxout(torch::Library& m);
 void define_gated(torch::Library& m);
 void define_bias_act(torch::Library& m);
+void define_softmax(torch::Library& m);
+void define_cross_entropy(torch::Library& m);
+void define_binary_cross_entropy(torch::Library& m);
 
 }  // namespace actinium::ops

@@ -31,6 +31,11 @@ const Shape kShapes[] = {
     {"DiceCenter", ChannelFormula::kDiceCenter, 2, 1, 5, 0},
     {"DiceGateForward", ChannelFormula::kDiceGateForward, 1, 1, 4, 0},
     {"DiceGateBackward", ChannelFormula::kDiceGateBackward, 2, 1, 4, 3},
+    {"BinaryCrossEntropyForward", ChannelFormula::kBinaryCrossEntropyForward, 2, 1, 2, 1},
+    {"BinaryCrossEntropyBackward", ChannelFormula::kBinaryCrossEntropyBackward, 2, 1, 2, 0},
+    {"BinaryCrossEntropyTargetBackward", ChannelFormula::kBinaryCrossEntropyTargetBackward, 1, 1, 2, 0},
+    {"BinaryCrossEntropyEachBackward", ChannelFormula::kBinaryCrossEntropyEachBackward, 3, 1, 2, 0},
+    {"BinaryCrossEntropyEachTargetBackward", ChannelFormula::kBinaryCrossEntropyEachTargetBackward, 2, 1, 2, 0},
 };
 constexpr double kEps = 1e-3;
 constexpr int kMaxValues = 5;
@@ -97,6 +102,27 @@ void reference(ChannelFormula formula, const Wide* in, const Wide* params, Term*
         want[1] = g * x * n;
         want[2] = h;
         want[3] = h * d;
+      }
+      return;
+    }
+    case ChannelFormula::kBinaryCrossEntropyForward:
+    case ChannelFormula::kBinaryCrossEntropyBackward:
+    case ChannelFormula::kBinaryCrossEntropyTargetBackward:
+    case ChannelFormula::kBinaryCrossEntropyEachBackward:
+    case ChannelFormula::kBinaryCrossEntropyEachTargetBackward: {
+      const Wide x = in[0], log = std::log1p(std::exp(-std::fabs(x)));
+      const Term p = params[0], w = params[1], up = std::fmax(x, 0) + log, down = std::fmax(-x, 0) + log;
+      if (formula == ChannelFormula::kBinaryCrossEntropyTargetBackward) {
+        want[0] = w * (p * down - up);
+      } else if (formula == ChannelFormula::kBinaryCrossEntropyEachTargetBackward) {
+        want[0] = Term(in[1]) * w * (p * down - up);
+      } else {
+        const Term y = in[1], slope = w * ((Term(1) - y) * sigmoid(x) - p * y * sigmoid(-x));
+        const bool each = formula == ChannelFormula::kBinaryCrossEntropyEachBackward;
+        want[0] = want[1] = formula == ChannelFormula::kBinaryCrossEntropyForward
+                                ? w * ((Term(1) - y) * up + p * y * down)
+                            : each ? Term(in[2]) * slope
+                                   : slope;
       }
       return;
     }

@@ -1,0 +1,152 @@
+#pragma once
+// What softmax and its relatives need of a row x: its maximum m, S = sum exp(x - m), and log S without loss.
+//
+// x - m would be rounded, and exp would show that |x - m| times. It is not taken: with the integer N nearest m / ln2,
+// exp(x - N ln2) is exp(x) with N less in its exponent, which costs nothing and is exact. That is how all exponentials
+// of a row are taken as long as |m| < kFar; beyond, x - m is exact for every x that counts (Sterbenz), and is taken.
+//
+// T is a number, where elements of a row are added one after the other, or a vector with a row in each lane.
+#include "csrc/math/log1p.h"
+
+namespace actinium::math {
+inline namespace ACTINIUM_TARGET {
+
+// The exponentials of a row's elements, 2^kLift exp(x) over a factor that all of them have in common.
+template <class T>
+class RowExp {
+ public:
+  using P = Prim<T>;
+  using Real = typename P::Real;
+  using F = Format<Real>;
+
+  RowExp() = default;
+  // Elements are not larger than `max`.
+  explicit ACTINIUM_HD RowExp(T max) {
+    using Table = ExpTable<Real>;
+    shift_ = P::select(P::gt(P::abs(max), T(kFar)), max, T(0));
+    const T top = max - shift_;
+    low_ = top - T(kTail);
+    round_ = T(exp_round(F::kLift)) - (P::fma(top, T(Table::kPerLn2), T(F::kRound)) - T(F::kRound));
+  }
+
+  ACTINIUM_HD Exp<T> operator()(T x) const { return exp_rounded(P::max(low_, x - shift_), round_); }
+
+  // The factor that makes exp(x - head - tail) of them, where `head` is the maximum that they are relative to, and tail
+  // is what a rounding to it has left.
+  ACTINIUM_HD T over(T head, T tail) const {
+    return P::div(exp_rounded(P::neg(tail), T(exp_round(Real(0)))).value(), (*this)(head).value());
+  }
+
+  // By what an exponential, or a sum of them, is to be multiplied to be one of `next`, whose maximum is `rise` larger.
+  ACTINIUM_HD T factor_to(const RowExp& next, T rise) const {
+    const T factor = exp_rounded(shift_ - next.shift_, T(exp_round(Real(0))) + (next.round_ - round_)).value();
+    return P::select(P::gt(rise, T(kNothing)), T(0), factor);
+  }
+
+  // What is so much below the maximum does not count. (kFar + kTail) / ln2 is an integer that ExpTable's reduction is
+  // exact for, and 2 kTail <= kFar.
+  static constexpr Real kTail = sizeof(Real) == 4 ? Real(130) : Real(900);
+
+ private:
+  static constexpr Real kFar = 2 * kTail;
+  // exp(-kNothing) is a normal number.
+  static constexpr Real kNothing = sizeof(Real) == 4 ? Real(85) : Real(700);
+
+  // exp(t), with round as exp_round gives it.
+  static ACTINIUM_HD Exp<T> exp_rounded(T t, T round) {
+    using Table = ExpTable<Real>;
+    const T u = P::fma(t, T(Table::kPerLn2), round);
+    const T n = u - round;
+    const T r = P::fma(n, T(-Table::kLn2Lo), P::fma(n, T(-Table::kLn2Hi), t));
+    return {P::exp2i(u), Table::expm1(r)};
+  }
+
+  T shift_, low_, round_;
+};
+
+// exp(y) of the logarithm of a probability.
+template <class T>
+ACTINIUM_HD T exp_of_log(T y) {
+  using F = Format<typename Prim<T>::Real>;
+  Exp<T> e = exp(Prim<T>::max(T(-RowExp<T>::kTail), y), F::kLift);
+  e.scale = e.scale * T(F::kDown);  // a power of two, exact where it is subnormal
+  return e.value();
+}
+
+// A sum and what its roundings have lost.
+template <class T>
+struct ExactSum {
+  T sum, lost;
+  ACTINIUM_HD void add(T term) {
+    const T next = sum + term, back = next - sum;
+    lost = lost + ((sum - (next - back)) + (term - back));
+    sum = next;
+  }
+  ACTINIUM_HD T value() const { return sum + lost; }
+};
+
+// A row's maximum and the sum of its exponentials, as far as it has been read. For logarithms, kApart, those that are
+// equal to the maximum are counted and kept out of the sum, so that log S = log(1 + rest) keeps the digits of a small
+// rest.
+template <class T, bool kApart>
+class RowTotal {
+ public:
+  using P = Prim<T>;
+  using Real = typename P::Real;
+
+  // Of a row whose first elements have this maximum.
+  explicit ACTINIUM_HD RowTotal(T first) : max_(first), exp_(finite(first)) {}
+
+  ACTINIUM_HD T max() const { return max_; }
+  // That the exponentials are relative to; -inf takes part as the lowest number.
+  ACTINIUM_HD T reference() const { return finite(max_); }
+  ACTINIUM_HD const RowExp<T>& exp() const { return exp_; }
+
+  // Further elements follow, with this maximum.
+  ACTINIUM_HD void extend(T with) {
+    const T before = reference();
+    const auto larger = P::gt(with, max_);
+    max_ = P::select(larger, with, max_);
+    const RowExp<T> next(reference());
+    const T factor = exp_.factor_to(next, reference() - before);
+    if constexpr (kApart) {
+      sum_.add(P::select(larger, ties_ * exp_(before).value(), T(0)));
+      ties_ = P::select(larger, T(0), ties_);
+    }
+    sum_.sum = sum_.sum * factor;
+    sum_.lost = sum_.lost * factor;
+    exp_ = next;
+  }
+  ACTINIUM_HD void add(const ExactSum<T>& exponentials, T ties = T(0)) {
+    sum_.add(exponentials.sum);
+    sum_.lost = sum_.lost + exponentials.lost;
+    ties_ = ties_ + ties;
+  }
+
+  // 1 / S, as a factor for the exponentials. NaN for a row with an infinite maximum.
+  ACTINIUM_HD T inverse() const {
+    static_assert(!kApart);
+    return P::div(T(1), sum_.value()) + undefined();
+  }
+  // log S
+  ACTINIUM_HD Log<T> log() const {
+    static_assert(kApart);
+    const T top = exp_(reference()).value();
+    ExactSum<T> rest = sum_;
+    rest.add((ties_ - T(1)) * top);
+    return log1p(P::div(P::max(T(0), rest.value()), top) + undefined());
+  }
+
+ private:
+  static ACTINIUM_HD T finite(T max) { return P::max(T(-Format<Real>::kMax), max); }
+  // inf - inf, or 0
+  ACTINIUM_HD T undefined() const { return max_ - max_; }
+
+  T max_;
+  RowExp<T> exp_;
+  ExactSum<T> sum_{T(0), T(0)};
+  T ties_ = T(0);
+};
+
+}  // namespace ACTINIUM_TARGET
+}  // namespace actinium::math
