@@ -246,5 +246,9 @@ def test_dice_averages_over_all_batches_without_momentum(how):
 def test_a_beta_per_channel_must_be_trainable():
     with pytest.raises(ValueError, match="Swish: num_parameters=6 needs trainable=True"):
         actinium.nn.Swish(num_parameters=6)
+
+
+def test_gelu_has_two_forms():
+    assert torch.equal(actinium.nn.GELU("tanh")(x()), actinium.nn.GELUTanh()(x()))
     with pytest.raises(ValueError, match="gelu: approximate='erf', expected 'none' or 'tanh'"):
         actinium.nn.GELU("erf")(x())
