@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import actinium
-from rows import POINTWISE, SIZES, Row
+from rows import LOGITS, POINTWISE, SIZES, Row
 
 ours, aten = torch.ops.actinium, torch.ops.aten
 
@@ -78,8 +79,11 @@ def _shape(row: Row) -> tuple[int, ...]:
         return flat.get(row.layout, (n // columns, columns))
     if n == 1:
         return {"maxout2": (1, 2), "maxout4": (1, 4)}.get(row.op, (2, 1))  # the least that makes an element, a variance
+    if row.size == LOGITS:
+        return 4096, 32000
     # Contiguous channels are the fastest dim of some, a slow one of others.
-    images = row.layout == "channels_last" or (row.layout == "contiguous" and row.op in ("swish_beta", "maxout2"))
+    inner = ("swish_beta", "maxout2", "prelu")
+    images = row.layout == "channels_last" or (row.layout == "contiguous" and row.op in inner)
     return _images(n) if images else _matrix(n)
 
 
@@ -251,14 +255,100 @@ def _maxout(pieces: int) -> Composite:
     return Composite(mine, {"builtin: max": by_max, "builtin: amax": by_amax})
 
 
+def _prelu(x: Tensor) -> Composite:
+    weights = [torch.full((x.size(1),), 0.25, dtype=x.dtype, requires_grad=True) for _ in range(2)]
+    return Composite(
+        lambda x: ours.prelu.default(x, weights[0]),
+        {"builtin": lambda x: F.prelu(x, weights[1])},
+        {"ours": weights[:1], "builtin": weights[1:]},
+    )
+
+
+def _swiglu(x: Tensor) -> Composite:
+    def theirs(x: Tensor) -> Tensor:
+        gate, up = x.chunk(2, -1)
+        return F.silu(gate) * up
+
+    return Composite(lambda x: ours.swiglu.packed(x), {"builtin": theirs})
+
+
+def _swiglu_interleaved(x: Tensor) -> Composite:
+    def theirs(x: Tensor) -> Tensor:
+        return F.silu(x[..., ::2]) * x[..., 1::2]
+
+    return Composite(lambda x: ours.swiglu.packed(x, -1, "interleaved"), {"builtin": theirs})
+
+
+def _swiglu_clamped(x: Tensor) -> Composite:
+    def theirs(x: Tensor) -> Tensor:
+        """As gpt-oss has it."""
+        gate, up = x[..., ::2].clamp(max=7.0), x[..., 1::2].clamp(-7.0, 7.0)
+        return gate * torch.sigmoid(1.702 * gate) * (up + 1)
+
+    return Composite(lambda x: ours.swiglu_clamped.packed(x), {"builtin": theirs})
+
+
+def _bias_gelu(x: Tensor) -> Composite:
+    """What follows a matrix product that has no bias of its own."""
+    biases = [torch.linspace(-1, 1, x.size(1)).to(x.dtype).requires_grad_() for _ in range(2)]
+    return Composite(
+        lambda x: ours.bias_act.default(x, biases[0], "gelu_tanh", [], -1),
+        {"builtin": lambda x: F.gelu(x + biases[1], approximate="tanh")},
+        {"ours": biases[:1], "builtin": biases[1:]},
+    )
+
+
+def _maxout_linear(x: Tensor) -> Composite:
+    """To as many units as there are features, of four pieces."""
+    features = x.size(1)
+    layers = [actinium.nn.MaxoutLinear(features, features, 4, dtype=x.dtype) for _ in range(2)]
+    weight, bias = layers[1].weight, layers[1].bias
+
+    def theirs(x: Tensor) -> Tensor:
+        return F.linear(x, weight.flatten(0, 1), bias.flatten()).unflatten(1, (4, -1)).max(1).values
+
+    return Composite(layers[0], {"builtin": theirs}, {"ours": list(layers[0].parameters()), "builtin": [weight, bias]})
+
+
+def _cross_entropy(x: Tensor) -> Composite:
+    target = torch.randint(x.size(1), (x.size(0),), generator=torch.Generator().manual_seed(2))
+    return Composite(
+        lambda x: ours.softmax_cross_entropy.default(x, target), {"builtin": lambda x: F.cross_entropy(x, target)}
+    )
+
+
+def _binary_cross_entropy(x: Tensor) -> Composite:
+    target = _random(tuple(x.shape), x.dtype, 2).clamp_(0, 1)
+    return Composite(
+        lambda x: ours.sigmoid_binary_cross_entropy.default(x, target),
+        {"builtin": lambda x: F.binary_cross_entropy_with_logits(x, target)},
+    )
+
+
+_COMPOSITES: dict[str, Callable[[Tensor], Composite]] = {
+    "swish_beta": swish_beta,
+    "dice": lambda x: dice(x, True),
+    "dice_eval": lambda x: dice(x, False),
+    "maxout2": lambda x: _maxout(2),
+    "maxout4": lambda x: _maxout(4),
+    "prelu": _prelu,
+    "swiglu": _swiglu,
+    "swiglu_interleaved": _swiglu_interleaved,
+    "swiglu_clamped": _swiglu_clamped,
+    "bias_gelu": _bias_gelu,
+    "maxout_linear": _maxout_linear,
+    "softmax": lambda x: Composite(lambda x: ours.softmax.default(x, 1), {"builtin": lambda x: x.softmax(1)}),
+    "log_softmax": lambda x: Composite(
+        lambda x: ours.log_softmax.default(x, 1), {"builtin": lambda x: x.log_softmax(1)}
+    ),
+    "cross_entropy": _cross_entropy,
+    "binary_cross_entropy": _binary_cross_entropy,
+}
+
+
 def _composite(row: Row) -> Work:
     x = _input(row, _shape(row))
-    if row.op.startswith("maxout"):
-        composite = _maxout(int(row.op.removeprefix("maxout")))
-    elif row.op == "swish_beta":
-        composite = swish_beta(x)
-    else:
-        composite = dice(x, row.op == "dice")
+    composite = _COMPOSITES[row.op](x)
     contenders = {"ours": composite.ours, **composite.others}
     if row.compiled:
         torch._dynamo.reset()
@@ -281,7 +371,7 @@ def _composite(row: Row) -> Work:
             else:
                 calls[name] = Call("grad(f(x), inputs, g)" if row.direction == "step" else "f(x)", names)
     forward, backward = x.numel() + y.numel(), y.numel() + 2 * x.numel()
-    if row.op.startswith("maxout"):  # which reads no input, but what won
+    if row.op in ("maxout2", "maxout4"):  # which read no input, but what won
         backward -= x.numel()
     moved = {"forward": forward, "backward": backward, "step": forward + backward}[row.direction]
     return Work(calls, x.numel(), moved * x.element_size(), gradient)

@@ -35,6 +35,18 @@ CONTENDERS = {
     "dice_eval": "the same in evaluation",
     "maxout2": "`x.unflatten(1, (-1, 2)).max(2).values`, or `.amax(2)` where that is faster",
     "maxout4": "the same of 4 pieces",
+    "prelu": "`F.prelu`, one weight per channel of dim 1",
+    "swiglu": "`gate, up = x.chunk(2, -1); F.silu(gate) * up`",
+    "swiglu_interleaved": "`F.silu(x[..., ::2]) * x[..., 1::2]`",
+    "swiglu_clamped": "`gate * torch.sigmoid(1.702 * gate) * (up + 1)` of `x[..., ::2].clamp(max=7)` and `x[..., "
+    "1::2].clamp(-7, 7)`",
+    "bias_gelu": '`F.gelu(x + bias, approximate="tanh")`, one bias per column; ours is `bias_act`',
+    "maxout_linear": "`F.linear(x, weight.flatten(0, 1), bias.flatten()).unflatten(1, (4, -1)).max(1).values`, to as many "
+    "units as features; ours is `linear_maxout`",
+    "softmax": "`x.softmax(1)`",
+    "log_softmax": "`x.log_softmax(1)`",
+    "cross_entropy": "`F.cross_entropy(x, target)`, targets are indices of classes",
+    "binary_cross_entropy": "`F.binary_cross_entropy_with_logits(x, target)`",
 }
 DIRECTIONS = {
     "forward": "Forward, without a graph. The pointwise ops write into an output that is there (`out=`), on both "

@@ -17,12 +17,28 @@ POINTWISE = (
     "sigmoid",
     "tanh",
 )
-COMPOSITES = ("swish_beta", "dice", "dice_eval", "maxout2", "maxout4")
+# Of one tensor and, some of them, of learned ones.
+FAMILIES = (
+    "prelu",
+    "swiglu",
+    "swiglu_interleaved",
+    "swiglu_clamped",
+    "bias_gelu",
+    "maxout_linear",
+    "softmax",
+    "log_softmax",
+    "cross_entropy",
+    "binary_cross_entropy",
+)
+COMPOSITES = ("swish_beta", "dice", "dice_eval", "maxout2", "maxout4", *FAMILIES)
 OPS = POINTWISE + COMPOSITES
 DIRECTIONS = ("forward", "backward", "step", "call")
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 LAYOUTS = ("contiguous", "channels_last", "strided", "cropped")
 SIZES = {"1": 1, "64": 64, "4K": 1 << 12, "64K": 1 << 16, "512K": 1 << 19, "1M": 1 << 20, "16M": 1 << 24}
+LOGITS = "125M"  # 4096 x 32000, a batch of words
+SIZES[LOGITS] = 4096 * 32000
+ONLY_OF_BARS = ("512K", LOGITS)
 CAPABILITIES = ("AVX512", "AVX2", "DEFAULT")
 ALLOCATORS = {  # how malloc treats large blocks that are freed
     "kept": "they are used again, so that a fresh tensor costs no page faults",
@@ -81,6 +97,8 @@ def exists(op: str, direction: str, size: str, layout: str) -> bool:
         return False
     if direction == "call":
         return op in POINTWISE and size == "1"
+    if op in FAMILIES and (layout != "contiguous" or size == "1"):
+        return False
     if direction == "step":
         # of a pointwise op, autograd's own part beside forward and backward shows at one element
         return layout == "contiguous" and (op in COMPOSITES or size == "1")
@@ -95,7 +113,7 @@ def grid(capability: str) -> Iterator[Row]:
                 for layout in LAYOUTS:
                     for size in SIZES:
                         for threads in THREADS:
-                            if size != "512K" and exists(op, direction, size, layout):
+                            if size not in ONLY_OF_BARS and exists(op, direction, size, layout):
                                 row = Row(op, direction, dtype, size, threads, layout, capability)
                                 yield replace(row, compiled=_compiled(row))
 
@@ -154,6 +172,7 @@ def bars(native: str) -> Iterator[Bar]:
         ("maxout4", "step", "builtin", 8),
     ):
         yield Bar(Row(op, direction, "float32", "512K", 1, "contiguous", native, "system", True), against, least)
+    yield Bar(Row("cross_entropy", "step", "float32", LOGITS, 1, "contiguous", native), "builtin", 1.5)
     for direction in ("forward", "backward"):
         for threads in THREADS:
             for op in POINTWISE:
