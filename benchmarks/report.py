@@ -41,8 +41,8 @@ CONTENDERS = {
     "swiglu_clamped": "`gate * torch.sigmoid(1.702 * gate) * (up + 1)` of `x[..., ::2].clamp(max=7)` and `x[..., "
     "1::2].clamp(-7, 7)`",
     "bias_gelu": '`F.gelu(x + bias, approximate="tanh")`, one bias per column; ours is `bias_act`',
-    "maxout_linear": "`F.linear(x, weight.flatten(0, 1), bias.flatten()).unflatten(1, (4, -1)).max(1).values`, to as many "
-    "units as features; ours is `linear_maxout`",
+    "maxout_linear": "`F.linear(x, weight.flatten(0, 1), bias.flatten()).unflatten(1, (4, -1)).max(1).values`, to as "
+    "many units as features; ours is `linear_maxout`",
     "softmax": "`x.softmax(1)`",
     "log_softmax": "`x.log_softmax(1)`",
     "cross_entropy": "`F.cross_entropy(x, target)`, targets are indices of classes",
