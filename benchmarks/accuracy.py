@@ -88,6 +88,7 @@ from rich.progress import (  # noqa: E402
 )
 from rich.table import Table  # noqa: E402
 
+import family_accuracy  # noqa: E402
 import machine  # noqa: E402
 from markdown_table import markdown  # noqa: E402
 
@@ -514,7 +515,9 @@ def counts(of: list[Row]) -> str:
     return " to ".join(sorted({f"{row.ours.count:,}" for row in of}))
 
 
-def report(figures: dict[Key, Figures], plot: str, command: str, complete: bool) -> str:
+def report(
+    figures: dict[Key, Figures], plot: str, command: str, complete: bool, families: list[family_accuracy.Figure]
+) -> str:
     whole = {dtype: of for dtype in DTYPES if (of := rows(figures, dtype, sampled=False))}
     sampled = {dtype: of for dtype in DTYPES if (of := rows(figures, dtype, sampled=True))}
     text = [
@@ -544,6 +547,8 @@ def report(figures: dict[Key, Figures], plot: str, command: str, complete: bool)
         text += ["## Samples\n", SAMPLES]
     for dtype, of in sampled.items():
         text += [f"{dtype}, {counts(of)} inputs:\n", "\n".join(markdown(OURS + BUILTIN, map(line, of)))]
+    if families:
+        text += family_accuracy.section(families)
     return "\n".join(text)
 
 
@@ -643,8 +648,14 @@ def main() -> int:
         return 2
     figures = gather(chunks, results)
     met = show(figures, console)
+    part = arguments.op or arguments.dtype or arguments.capability
+    families = [] if part or stopped else family_accuracy.measure(library)
+    for figure in families:
+        if not figure.met:
+            console.print(f"{figure}: [bold red]NOT MET[/]")
+            met = False
     console.print("Every bound that was measured is met." if met else "[bold red]There are bounds that are not met.[/]")
-    whole = not (arguments.quick or arguments.op or arguments.dtype or arguments.capability)
+    whole = not (arguments.quick or part)
     complete = whole and not stopped
     output = arguments.output or (ROOT / "docs" / "accuracy.md" if complete else None)
     if output and figures:
@@ -652,7 +663,7 @@ def main() -> int:
         if any(key[1] == "float32" and key[0] in POINTWISE for key in figures):
             draw(figures, plot)
         command = " ".join([os.environ.get("ACCURACY_PROGRAM") or "benchmarks/accuracy.py", *sys.argv[1:]])
-        output.write_text(report(figures, plot.name, command, complete))
+        output.write_text(report(figures, plot.name, command, complete, families))
         console.print(f"Report: {output}")
     if stopped:
         console.print("Stopped. The same command goes on from here.")
