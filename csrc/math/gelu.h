@@ -88,8 +88,8 @@ struct Gelu {
     const T rise = z * Table::rise(z);
     const T tail = (T(Table::kMiddle) + P::fma(T(Table::kMiddle) + rise, e.p, rise)) * e.scale;
     const T far = P::fma(tail, T(-F::kDown), P::max(T(0), x));
-    const T near = P::fma(y, Table::near(y), T(0.5) * x);
-    return P::with_sign(P::select(P::gt(a, T(Table::kNear)), far, near), x);
+    const T near = x * P::fma(x, Table::near(y), T(0.5));
+    return P::select(P::gt(a, T(Table::kNear)), far, near);
   }
 
   ACTINIUM_HD T df(T x) const {

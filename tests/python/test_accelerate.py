@@ -79,7 +79,8 @@ def test_no_form_is_forgotten(name):
     for packet in (name, f"{name}_", f"{name}_backward"):
         for overload in getattr(aten, packet).overloads():
             entry = f"aten::{packet}" + ("" if overload == "default" else f".{overload}")
-            if torch._C._dispatch_has_kernel_for_dispatch_key(entry, key):
+            # TorchScript's own overloads, of numbers, are no operators of the dispatcher.
+            if torch._C._dispatch_has_kernel(entry) and torch._C._dispatch_has_kernel_for_dispatch_key(entry, key):
                 (line,) = (line for line in torch._C._dispatch_dump(entry).splitlines() if line.startswith(f"{key}:"))
                 assert ("accelerate.cpp" in line) == (packet not in [f"{f}_backward" for f in FROM_RESULT]), entry
 
