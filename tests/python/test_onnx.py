@@ -304,7 +304,7 @@ def test_gated_units(target):
         yield ops.swiglu_clamped(gate, up, 1.5, 1.0)
 
     x = torch.linspace(-9, 9, 2 * 4 * 6).reshape(2, 4, 6).sin().mul(4).to(dtype)
-    check(every, x, dynamic_shapes=[[{0: DYNAMIC}]], opset=opset, other=(x.repeat(3, 1, 1),))
+    check(every, x, dynamic_shapes=(({0: DYNAMIC},),), opset=opset, other=(x.repeat(3, 1, 1),))
 
 
 @targets([(18, torch.float32), (20, torch.float64), (24, torch.float16)])
