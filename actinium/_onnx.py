@@ -31,8 +31,8 @@ def _wide(op, x):
     """x in the type that it is computed in."""
     if x.dtype.bitwidth != 16:
         return x
-    wide = op.Cast(x, to=ir.DataType.FLOAT)
-    wide.dtype, wide.shape = ir.DataType.FLOAT, x.shape
+    wide = _typed(op.Cast(x, to=ir.DataType.FLOAT), x, x.shape)
+    wide.dtype = ir.DataType.FLOAT
     return wide
 
 
@@ -41,6 +41,12 @@ def _rounded(op, y, x):
     if len(x.shape) == 0:
         y = op.Reshape(y, [])
     return op.Cast(y, to=x.dtype) if x.dtype.bitwidth == 16 else y
+
+
+def _typed(value, x, shape):
+    """A value that was made of x, with the type and the dims that the next step asks for."""
+    value.dtype, value.shape = x.dtype, shape
+    return value
 
 
 def _constants(op, x, *numbers):
@@ -200,6 +206,44 @@ def dice_forward(self, alpha, mean, var, eps, dim):
     return _rounded(op, x * (slope + (one - slope) * gate), self), *statistics
 
 
+def bias_act(self, bias, activation, params=(), dim=1):
+    op = _opset()
+    x = _wide(op, self)
+    return _rounded(op, activate(_typed(x + _along(op, bias, x, dim), x, x.shape), activation, params), self)
+
+
+# ---------------------------------------------------------------------------------------------------- gated units
+
+
+def activate(self, activation, params=()):
+    return globals()[activation](self, *params)
+
+
+def gated(gate, up, activation, params=()):
+    op = _opset()
+    a, b = _wide(op, gate), _wide(op, up)
+    if activation == "swiglu_clamped":
+        limit, alpha = [*params, *(7.0, 1.702)[len(params) :]]
+        low, most, one = _constants(op, a, -limit, limit, 1.0)
+        y = swish(_typed(op.Min(a, most), a, a.shape), alpha) * (op.Max(low, op.Min(b, most)) + one)
+    else:
+        y = activate(a, activation, params) * b
+    return _rounded(op, y, gate)
+
+
+def gated_packed(self, activation, params=(), dim=-1, layout="gate_first"):
+    op = _opset()
+    if layout == "interleaved":
+        parts = [op.Slice(self, [first], [sys.maxsize], [dim], [2]) for first in range(2)]
+    else:
+        parts = op.Split(self, axis=dim, num_outputs=2)
+    half = list(self.shape)
+    half[dim] = half[dim] // 2 if isinstance(half[dim], int) else None
+    first, second = (_typed(part, self, ir.Shape(half)) for part in parts)
+    gate, up = (second, first) if layout == "gate_second" else (first, second)
+    return gated(gate, up, activation, params)
+
+
 # ---------------------------------------------------------------------------------------------------------- maxout
 
 
@@ -231,5 +275,8 @@ TABLE = {
     ops._channel_stats.default: channel_stats,
     ops._dice_forward.default: dice_forward,
     ops._dice_gate.default: dice_gate,
+    ops.bias_act.default: bias_act,
+    ops.gated.default: gated,
+    ops.gated.packed: gated_packed,
     ops.maxout.default: maxout,
 }

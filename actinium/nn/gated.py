@@ -19,7 +19,7 @@ class Gated(Module):
         layout: ``"gate_first"``, ``"gate_second"`` or ``"interleaved"``.
 
     Shape:
-        ``(*, 2 H, *)``, with gate and up along ``dim``, to ``(*, H, *)``; or two tensors of shape ``(*)`` to ``(*)``.
+        ``(*, 2 H, *)``, with gate and up along ``dim``, to ``(*, H, *)``.
     """
 
     __constants__ = ["activation", "dim", "layout"]
@@ -37,8 +37,8 @@ class Gated(Module):
         self.dim = dim
         self.layout = layout
 
-    def forward(self, input: Tensor, up: Optional[Tensor] = None) -> Tensor:
-        return F.gated(input, self.activation, self.params, up, self.dim, self.layout)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.gated(input, self.activation, self.params, None, self.dim, self.layout)
 
     def extra_repr(self) -> str:
         params = f", params={self.params}" if self.params else ""

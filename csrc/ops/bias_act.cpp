@@ -67,7 +67,7 @@ struct BiasAct {
 };
 
 Tensor activate(const Tensor& self, string_view activation, ArrayRef<double> params) {
-  check_input("activate", "self", self);
+  if (!self.is_nested()) check_input("activate", "self", self);
   return apply_activation(named_activation("activate", activation, params, self.scalar_type()), self);
 }
 

@@ -118,7 +118,7 @@ using Packed = Differentiable<GatedPacked>;
 // --------------------------------------------------------------------------------------------- by names of their own
 
 Tensor two(const char* op, const Tensor& gate, const Tensor& up, string_view activation, ArrayRef<double> params = {}) {
-  check_two(op, gate, up);
+  if (!gate.is_nested()) check_two(op, gate, up);
   return Two::forward_op().call(gate, up, activation, params);
 }
 Tensor packed(const char* op, const Tensor& self, string_view activation, int64_t dim, string_view layout,

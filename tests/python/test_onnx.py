@@ -34,6 +34,7 @@ ACTIVATIONS = {
 }
 FOR_FLOAT64 = ("relu", "sigmoid", "tanh")
 DYNAMIC = torch.export.Dim.DYNAMIC
+PACKED = ("gate_first", "gate_second", "interleaved")
 
 # What onnxruntime has kernels for on the CPU, and what is valid besides.
 RUN = [(18, torch.float32), (20, torch.float32), (24, torch.float32), (20, torch.float64), (20, torch.float16)]
@@ -284,3 +285,40 @@ def test_onnxscript_is_imported_when_it_is_needed():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "ImportError: actinium.onnx: the ONNX exporter of torch needs onnx and onnxscript" in done.stderr
+
+
+# ------------------------------------------------------------------------------------- gated units, bias and activation
+
+
+@targets([(18, torch.float32), (20, torch.float64), (24, torch.float16)])
+def test_gated_units(target):
+    opset, dtype = target
+
+    def every(x):
+        gate, up = x.chunk(2, 1)
+        packed = [ops.gated(x, "mish", [], dim, layout) for dim in (1, -1) for layout in PACKED]
+        yield from packed
+        yield ops.gated(gate, up, "swish", [1.5])
+        yield ops.swiglu(x)
+        yield ops.geglu(gate, up, "tanh")
+        yield ops.reglu(x)
+        yield ops.swiglu_clamped(x)
+        yield ops.swiglu_clamped(gate, up, 1.5, 1.0)
+
+    x = torch.linspace(-9, 9, 2 * 4 * 6).reshape(2, 4, 6).sin().mul(4).to(dtype)
+    check(every, x, dynamic_shapes=(({0: DYNAMIC},),), opset=opset, other=(x.repeat(3, 1, 1),))
+
+
+@targets([(18, torch.float32), (20, torch.float64), (24, torch.float16)])
+def test_bias_act(target):
+    opset, dtype = target
+
+    def every(x, bias):
+        yield ops.bias_act(x, bias, "elu", [1.5])
+        yield ops.bias_act(x, bias, "mish")
+        yield ops.bias_act(x.mT, bias, "swish", [1.5], -1)
+        yield ops.activate(x, "leaky_relu", [0.25])
+
+    x = torch.linspace(-9, 9, 2 * 4 * 6).reshape(2, 4, 6).sin().mul(4).to(dtype)
+    bias = torch.linspace(-1, 1, 4).to(dtype)
+    check(every, x, bias, opset=opset)
