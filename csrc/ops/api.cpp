@@ -77,4 +77,30 @@ Tensor maxout(const Tensor& self, int64_t pieces, int64_t dim, std::string_view 
   return op.call(self, pieces, dim, c10::string_view(layout.data(), layout.size()));
 }
 
+#define ACTINIUM_ALONG_DIM(name)                                                                          \
+  Tensor name(const Tensor& self, int64_t dim, std::optional<at::ScalarType> dtype) {                     \
+    static const auto op = find_op<Tensor(const Tensor&, int64_t, std::optional<at::ScalarType>)>(#name); \
+    return op.call(self, dim, dtype);                                                                     \
+  }
+ACTINIUM_ALONG_DIM(softmax)
+ACTINIUM_ALONG_DIM(log_softmax)
+#undef ACTINIUM_ALONG_DIM
+
+Tensor softmax_cross_entropy(const Tensor& self, const Tensor& target, const std::optional<Tensor>& weight,
+                             std::string_view reduction, int64_t ignore_index, double label_smoothing) {
+  static const auto op =
+      find_op<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, c10::string_view, int64_t, double)>(
+          "softmax_cross_entropy");
+  return op.call(self, target, weight, c10::string_view(reduction.data(), reduction.size()), ignore_index,
+                 label_smoothing);
+}
+
+Tensor sigmoid_binary_cross_entropy(const Tensor& self, const Tensor& target, const std::optional<Tensor>& weight,
+                                    const std::optional<Tensor>& pos_weight, std::string_view reduction) {
+  static const auto op =
+      find_op<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, const std::optional<Tensor>&,
+                     c10::string_view)>("sigmoid_binary_cross_entropy");
+  return op.call(self, target, weight, pos_weight, c10::string_view(reduction.data(), reduction.size()));
+}
+
 }  // namespace actinium
