@@ -511,7 +511,19 @@ ACTINIUM_HD T numbers(F number) {
 // Which lanes belong to the first n elements.
 template <class scalar_t, class T>
 ACTINIUM_HD typename math::Prim<T>::Mask first(int64_t n) {
-  return math::Prim<T>::gt(numbers<scalar_t, T>([&](int64_t i) { return i < n; }), broadcast<T>(0));
+  if constexpr (std::is_same_v<T, compute_t<scalar_t>>) {
+    // Ones and zeros side by side, of which a vector is read where the first n lanes meet ones.
+    struct Edge {
+      lane_t<T> lanes[2 * kLanes<T>] = {};
+      constexpr Edge() {
+        for (int64_t i = 0; i < kLanes<T>; ++i) lanes[i] = 1;
+      }
+    };
+    static constexpr Edge kEdge;
+    return math::Prim<T>::gt(Memory<T>::load(kEdge.lanes + kLanes<T> - n), broadcast<T>(0));
+  } else {
+    return math::Prim<T>::gt(numbers<scalar_t, T>([&](int64_t i) { return i < n; }), broadcast<T>(0));
+  }
 }
 
 // The first n of a vector, `stride` bytes apart; the other lanes hold zeros.

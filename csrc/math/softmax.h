@@ -6,6 +6,8 @@
 // of a row are taken as long as |m| < kFar; beyond, x - m is exact for every x that counts (Sterbenz), and is taken.
 //
 // T is a number, where elements of a row are added one after the other, or a vector with a row in each lane.
+#include <cstdint>
+
 #include "csrc/math/log1p.h"
 
 namespace actinium::math {
@@ -85,6 +87,13 @@ struct ExactSum {
   ACTINIUM_HD T value() const { return sum + lost; }
 };
 
+// A factor in two parts, the second the smaller one: the only exponential of a row makes exactly 1.
+template <class T>
+struct Inverse {
+  T head, tail;
+  ACTINIUM_HD T times(T e) const { return Prim<T>::fma(e, head, e * tail); }
+};
+
 // A row's maximum and the sum of its exponentials, as far as it has been read. For logarithms, kApart, those that are
 // equal to the maximum are counted and kept out of the sum, so that log S = log(1 + rest) keeps the digits of a small
 // rest.
@@ -101,6 +110,9 @@ class RowTotal {
   // That the exponentials are relative to; -inf takes part as the lowest number.
   ACTINIUM_HD T reference() const { return finite(max_); }
   ACTINIUM_HD const RowExp<T>& exp() const { return exp_; }
+  // Of the exponentials, those equal to the maximum apart, and how many these are.
+  ACTINIUM_HD const ExactSum<T>& sum() const { return sum_; }
+  ACTINIUM_HD T ties() const { return ties_; }
 
   // Further elements follow, with this maximum.
   ACTINIUM_HD void extend(T with) {
@@ -124,9 +136,11 @@ class RowTotal {
   }
 
   // 1 / S, as a factor for the exponentials. NaN for a row with an infinite maximum.
-  ACTINIUM_HD T inverse() const {
+  ACTINIUM_HD Inverse<T> inverse() const {
     static_assert(!kApart);
-    return P::div(T(1), sum_.value()) + undefined();
+    const T s = sum_.value(), s_lo = (sum_.sum - s) + sum_.lost;
+    const T head = P::div(T(1), s) + undefined();
+    return {head, head * P::fnma(head, s_lo, P::fma_exact(P::neg(head), s, T(1)))};
   }
   // log S
   ACTINIUM_HD Log<T> log() const {
@@ -146,6 +160,52 @@ class RowTotal {
   RowExp<T> exp_;
   ExactSum<T> sum_{T(0), T(0)};
   T ties_ = T(0);
+};
+
+// Cross-entropy's classes: their weights w (Param, or null for 1), and the smoothing e.
+template <class Real, class Param>
+struct Classes {
+  ACTINIUM_HD Classes(const int64_t* indices_, int64_t count_, const Param* weight_, const Param* weight_sum,
+                      int64_t ignore_index_, double smoothing)
+      : indices(indices_),
+        count(count_),
+        weight(weight_),
+        ignore_index(ignore_index_),
+        sharp(static_cast<Real>(1 - smoothing)),
+        smooth(static_cast<Real>(smoothing / static_cast<double>(count_))),
+        sum(weight_ ? static_cast<Real>(*weight_sum) : static_cast<Real>(count_)) {}
+
+  // The index y of a row: whether it counts, and w_y, which is NaN for one that is not that of a class.
+  struct Index {
+    int64_t y;
+    bool counts;
+    Real weight;
+  };
+  ACTINIUM_HD Index index(int64_t row) const {
+    const int64_t y = indices[row];
+    if (y == ignore_index) return {0, false, 0};
+    if (y < 0 || y >= count) return {0, true, static_cast<Real>(__builtin_nan(""))};
+    return {y, true, weight ? static_cast<Real>(weight[y]) : Real(1)};
+  }
+
+  // The loss of a row, from what it is for its own class and from the weighted sum over all, where there is smoothing.
+  ACTINIUM_HD Real loss(const Index& index, Real own, Real all) const {
+    if (!index.counts) return 0;
+    return index.weight * sharp * own + (smooth != 0 ? smooth * all : Real(0));
+  }
+  // The sum of the coefficients of a row, the part of each that is to be multiplied by its weight, and that of y.
+  ACTINIUM_HD Real total(const Index& index) const {
+    return index.counts ? index.weight * sharp + smooth * sum : Real(0);
+  }
+  ACTINIUM_HD Real even(const Index& index) const { return index.counts ? smooth : Real(0); }
+  ACTINIUM_HD Real own(const Index& index) const { return index.weight * sharp + index.weight * smooth; }
+
+  const int64_t* indices;
+  int64_t count;
+  const Param* weight;
+  int64_t ignore_index;
+  Real sharp, smooth;  // 1 - e, e / n
+  Real sum;            // of all weights
 };
 
 }  // namespace ACTINIUM_TARGET

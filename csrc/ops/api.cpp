@@ -9,6 +9,8 @@ namespace {
 using at::Scalar;
 using at::Tensor;
 using ops::find_op;
+
+c10::string_view text(std::string_view t) { return {t.data(), t.size()}; }
 }  // namespace
 
 #define ACTINIUM_PLAIN(name)                                                       \
@@ -84,17 +86,13 @@ Tensor dice(const Tensor& self, const Tensor& alpha, const std::optional<Tensor>
 
 Tensor maxout(const Tensor& self, int64_t pieces, int64_t dim, std::string_view layout) {
   static const auto op = find_op<Tensor(const Tensor&, c10::SymInt, int64_t, c10::string_view)>("maxout");
-  return op.call(self, pieces, dim, c10::string_view(layout.data(), layout.size()));
+  return op.call(self, pieces, dim, text(layout));
 }
 
 Tensor linear_maxout(const Tensor& self, const Tensor& weight, const std::optional<Tensor>& bias) {
   static const auto op = find_op<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&)>("linear_maxout");
   return op.call(self, weight, bias);
 }
-
-namespace {
-c10::string_view text(std::string_view t) { return {t.data(), t.size()}; }
-}  // namespace
 
 Tensor gated(const Tensor& gate, const Tensor& up, std::string_view activation, at::ArrayRef<double> params) {
   static const auto op = find_op<Tensor(const Tensor&, const Tensor&, c10::string_view, at::ArrayRef<double>)>("gated");
@@ -149,6 +147,31 @@ Tensor bias_act(const Tensor& self, const Tensor& bias, std::string_view activat
 Tensor activate(const Tensor& self, std::string_view activation, at::ArrayRef<double> params) {
   static const auto op = find_op<Tensor(const Tensor&, c10::string_view, at::ArrayRef<double>)>("activate");
   return op.call(self, text(activation), params);
+}
+
+#define ACTINIUM_ALONG_DIM(name)                                                                          \
+  Tensor name(const Tensor& self, int64_t dim, std::optional<at::ScalarType> dtype) {                     \
+    static const auto op = find_op<Tensor(const Tensor&, int64_t, std::optional<at::ScalarType>)>(#name); \
+    return op.call(self, dim, dtype);                                                                     \
+  }
+ACTINIUM_ALONG_DIM(softmax)
+ACTINIUM_ALONG_DIM(log_softmax)
+#undef ACTINIUM_ALONG_DIM
+
+Tensor softmax_cross_entropy(const Tensor& self, const Tensor& target, const std::optional<Tensor>& weight,
+                             std::string_view reduction, int64_t ignore_index, double label_smoothing) {
+  static const auto op =
+      find_op<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, c10::string_view, int64_t, double)>(
+          "softmax_cross_entropy");
+  return op.call(self, target, weight, text(reduction), ignore_index, label_smoothing);
+}
+
+Tensor sigmoid_binary_cross_entropy(const Tensor& self, const Tensor& target, const std::optional<Tensor>& weight,
+                                    const std::optional<Tensor>& pos_weight, std::string_view reduction) {
+  static const auto op =
+      find_op<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, const std::optional<Tensor>&,
+                     c10::string_view)>("sigmoid_binary_cross_entropy");
+  return op.call(self, target, weight, pos_weight, text(reduction));
 }
 
 }  // namespace actinium

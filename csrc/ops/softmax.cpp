@@ -133,8 +133,8 @@ struct SoftmaxOps {
     auto node = record(ForwardGrad{{dim}}, self);
     Tensor output = below_autograd([&] { return core_op().redispatch(keys & c10::after_autograd_keyset, self, dim); });
     attach(output, node);
-    if (node) node->save_output(output);
-    if (has_tangent(self)) set_tangent(output, along(tangent(self), output, dim));
+    if (has_tangent(self)) set_tangent(output, along(tangent(self), primal(output), dim));
+    if (node) node->save_output(output);  // with its tangent
     return output;
   }
 

@@ -189,4 +189,41 @@ ACTINIUM_API at::Tensor bias_act(const at::Tensor& self, const at::Tensor& bias,
 /// An activation by its name, for self of any shape. activation and params are those of gated().
 ACTINIUM_API at::Tensor activate(const at::Tensor& self, std::string_view activation, at::ArrayRef<double> params = {});
 
+/// Softmax: exp(x_i) / sum_j exp(x_j) along dim, for self of any shape, converted to dtype first if there is one. The
+/// backward keeps the result. (Bridle 1990, eq. 10.)
+ACTINIUM_API at::Tensor softmax(const at::Tensor& self, int64_t dim = -1,
+                                std::optional<at::ScalarType> dtype = std::nullopt);
+
+/// The logarithm of softmax: x_i - log sum_j exp(x_j), accurate near 0 as well. The backward keeps the result.
+ACTINIUM_API at::Tensor log_softmax(const at::Tensor& self, int64_t dim = -1,
+                                    std::optional<at::ScalarType> dtype = std::nullopt);
+
+/// Cross-entropy of the softmax of self, as torch::nn::functional::cross_entropy, without the probabilities: the
+/// backward keeps self, target and one number for each row.
+///
+/// \param self  [C], [N, C] or [N, C, *].
+/// \param target  int64 indices of classes, of self's shape without C; or probabilities of self's shape, which receive
+/// a
+///   gradient. An index that is not one of a class throws c10::IndexError on the CPU; on CUDA its row is NaN.
+/// \param weight  [C], of self's dtype, or float32 beside a 16-bit self.
+/// \param reduction  "none", "sum", or "mean": over the weights of the rows for indices, over the rows for
+///   probabilities.
+/// \param ignore_index  the index of rows that do not count.
+/// \param label_smoothing  0 to 1: the share of the target that all classes have evenly.
+ACTINIUM_API at::Tensor softmax_cross_entropy(const at::Tensor& self, const at::Tensor& target,
+                                              const std::optional<at::Tensor>& weight = std::nullopt,
+                                              std::string_view reduction = "mean", int64_t ignore_index = -100,
+                                              double label_smoothing = 0.0);
+
+/// Binary cross-entropy of the sigmoid of self, as torch::nn::functional::binary_cross_entropy_with_logits, without the
+/// probabilities and, where it is reduced, without the losses of the elements. The backward keeps self and target.
+///
+/// \param target  of self's shape, 0 to 1; receives a gradient.
+/// \param weight,pos_weight  of any shape that broadcasts to self's: of the element, and of the term of its target.
+/// \param reduction  "none", "sum", or "mean" over all elements.
+ACTINIUM_API at::Tensor sigmoid_binary_cross_entropy(const at::Tensor& self, const at::Tensor& target,
+                                                     const std::optional<at::Tensor>& weight = std::nullopt,
+                                                     const std::optional<at::Tensor>& pos_weight = std::nullopt,
+                                                     std::string_view reduction = "mean");
+
 }  // namespace actinium

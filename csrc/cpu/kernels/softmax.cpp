@@ -128,22 +128,40 @@ class Along {
   // The sums of the terms that body(place, terms) gives.
   template <int kTerms, class Make>
   ACTINIUM_HD std::array<ExactSum<Value>, kTerms> sums(int64_t begin, int64_t end, Make make) const {
-    Totals<kTerms, W> wide;
-    Totals<kTerms, T> narrow;
-    visit(begin, end, false, make, [&](auto tag, const auto& at, auto& body) {
+    constexpr int64_t kFew = 4;  // added up before what their roundings lose is taken care of
+    W few[kTerms];
+    ExactSum<W> wide[kTerms];
+    T narrow[kTerms];
+    for (int k = 0; k < kTerms; ++k) {
+      few[k] = broadcast<W>(0);
+      wide[k] = {few[k], few[k]};
+      narrow[k] = broadcast<T>(0);
+    }
+    int64_t steps = 0;
+    visit(begin, end, false, make, [&](auto tag, const auto& at, auto& body) ACTINIUM_INLINE {
       using V = typename decltype(tag)::V;
       V terms[kTerms];
       body(at, terms);
       if constexpr (std::is_same_v<V, W>) {
-        for (int k = 0; k < kTerms; ++k) wide.sums[k] = wide.sums[k] + at.only(terms[k], 0);
+        for (int k = 0; k < kTerms; ++k) few[k] = few[k] + terms[k];
+        if (++steps % kFew != 0) return;
+        for (int k = 0; k < kTerms; ++k) {
+          wide[k].add(few[k]);
+          few[k] = broadcast<W>(0);
+        }
       } else {
-        for (int k = 0; k < kTerms; ++k) narrow.sums[k] = narrow.sums[k] + at.only(terms[k], 0);
+        for (int k = 0; k < kTerms; ++k) narrow[k] = narrow[k] + at.only(terms[k], 0);
       }
     });
     std::array<ExactSum<Value>, kTerms> result;
     for (int k = 0; k < kTerms; ++k) {
-      double total = lane_sum(narrow.sums[k]);
-      if (end - begin >= kLanes<W>) total += lane_sum(wide.sums[k]);
+      ExactSum<T> lanes{narrow[k], broadcast<T>(0)};
+      if (steps > 0) fold(few[k], lanes);
+      if (steps >= kFew) {
+        fold(wide[k].sum, lanes);
+        lanes.lost = lanes.lost + fold(wide[k].lost);
+      }
+      const double total = lane_sum(lanes.sum) + (steps > 0 ? lane_sum(lanes.lost) : 0);
       const Value sum = static_cast<Value>(total);
       result[k] = {sum, static_cast<Value>(total - static_cast<double>(sum))};
     }
@@ -166,18 +184,32 @@ class Along {
             narrow = math::Prim<V>::max(value, narrow);
           }
         });
-    const Value rest = lane_max(narrow);
-    return end - begin >= kLanes<W> ? std::max(lane_max(wide), rest) : rest;
+    if constexpr (kTwo) {
+      narrow = math::Prim<T>::max(math::Prim<T>::max(wide.a, wide.b), narrow);
+    } else {
+      narrow = math::Prim<T>::max(wide, narrow);
+    }
+    return lane_max(narrow);
   }
 
  private:
-  template <int kTerms, class V>
-  struct Totals {
-    V sums[kTerms];
-    ACTINIUM_HD Totals() {
-      for (V& sum : sums) sum = broadcast<V>(0);
+  // Whether W is two T.
+  static constexpr bool kTwo = !std::is_same_v<T, W>;
+  static ACTINIUM_HD T fold(const W& wide) {
+    if constexpr (kTwo) {
+      return wide.a + wide.b;
+    } else {
+      return wide;
     }
-  };
+  }
+  static ACTINIUM_HD void fold(const W& wide, ExactSum<T>& to) {
+    if constexpr (kTwo) {
+      to.add(wide.a);
+      to.add(wide.b);
+    } else {
+      to.add(wide);
+    }
+  }
 
   template <class Make, class Use>
   ACTINIUM_HD static void visit(int64_t i, int64_t end, bool stream, Make make, Use use) {
@@ -336,16 +368,16 @@ ACTINIUM_HD void forward(const Softmax& problem, const View& view, scalar_t* scr
     view.each_into(y, 0, problem.n, [&](auto tag) {
       using V = typename decltype(tag)::V;
       const RowExp<V> exp(spread<V>(total.reference()));
-      const V scale = spread<V>(inverse);
-      return [=](const auto& at) ACTINIUM_INLINE { at.store(y, exp(at.load(x)).times(scale)); };
+      const math::Inverse<V> over{spread<V>(inverse.head), spread<V>(inverse.tail)};
+      return [=](const auto& at) ACTINIUM_INLINE { at.store(y, over.times(exp(at.load(x)).value())); };
     });
   }
 }
 
 // dx = y (g - sum g y), or g - exp(y) sum g
-template <bool kLog, class View, class scalar_t>
-ACTINIUM_HD void backward(const Softmax& problem, const View& view, scalar_t* scratch) {
-  const auto g = view.copy(static_cast<const scalar_t*>(problem.input), scratch);
+template <bool kLog, class scalar_t, class View>
+ACTINIUM_HD void backward(const Softmax& problem, const View& view) {
+  const auto g = view.of(static_cast<const scalar_t*>(problem.input));
   const auto y = view.of(static_cast<const scalar_t*>(problem.known));
   const auto dx = view.of(static_cast<scalar_t*>(problem.output));
   const auto sum = view.template sums<1>(0, problem.n,
@@ -371,48 +403,25 @@ ACTINIUM_HD void backward(const Softmax& problem, const View& view, scalar_t* sc
 
 // ---------------------------------------------------------------------------------------------------- cross-entropy
 
-// What a problem says of elements and rows, in the type that it is computed in.
+// The coefficients of a vector of elements.
 template <class scalar_t>
-struct Coefficients {
-  using T = compute_t<scalar_t>;
-  using Real = lane_t<T>;
+struct Coefficients : math::Classes<lane_t<compute_t<scalar_t>>, opmath_t<scalar_t>> {
   using param_t = opmath_t<scalar_t>;
 
-  explicit Coefficients(const CrossEntropy& problem_)
-      : problem(problem_),
-        weight(static_cast<const param_t*>(problem.weight)),
-        sharp(static_cast<Real>(1 - problem.label_smoothing)),
-        smooth(static_cast<Real>(problem.label_smoothing / static_cast<double>(problem.classes))),
-        sum(weight ? *static_cast<const param_t*>(problem.weight_sum) : static_cast<Real>(problem.classes)) {}
+  explicit Coefficients(const CrossEntropy& problem)
+      : math::Classes<lane_t<compute_t<scalar_t>>, param_t>(
+            problem.indices, problem.classes, static_cast<const param_t*>(problem.weight),
+            static_cast<const param_t*>(problem.weight_sum), problem.ignore_index, problem.label_smoothing) {}
 
-  // w of an element
   template <class V, class Place>
   ACTINIUM_HD V weights(const Place& at) const {
-    return weight ? at.numbers([&](int64_t j) { return weight[j]; }) : broadcast<V>(1);
+    return this->weight ? at.numbers([&](int64_t j) { return this->weight[j]; }) : broadcast<V>(1);
   }
-  // c of an element, for probabilities
+  // For probabilities.
   template <class V, class Place>
   ACTINIUM_HD V of(const Place& at, Elements<const scalar_t> t) const {
-    return weights<V>(at) * math::Prim<V>::fma(at.load(t), broadcast<V>(sharp), broadcast<V>(smooth));
+    return weights<V>(at) * math::Prim<V>::fma(at.load(t), broadcast<V>(this->sharp), broadcast<V>(this->smooth));
   }
-
-  // The index y of a row: whether it counts, and w_y, which is NaN for one that is not that of a class.
-  struct Index {
-    int64_t y;
-    bool counts;
-    Real weight;
-  };
-  ACTINIUM_HD Index index(int64_t row) const {
-    const int64_t y = problem.indices[row];
-    if (y == problem.ignore_index) return {0, false, 0};
-    if (y < 0 || y >= problem.classes) return {0, true, static_cast<Real>(__builtin_nan(""))};
-    return {y, true, weight ? static_cast<Real>(weight[y]) : 1};
-  }
-
-  const CrossEntropy& problem;
-  const param_t* weight;
-  Real sharp, smooth;  // 1 - e, e / n
-  Real sum;            // of all weights
 };
 
 template <bool kIndex, class View, class scalar_t>
@@ -453,16 +462,15 @@ ACTINIUM_HD void loss(const CrossEntropy& problem, const View& view, scalar_t* s
     if constexpr (kIndex) {
       const auto index = c.index(row);
       const Real logit = static_cast<Real>(x.p[index.y * x.stride + i]);
-      const Real surprise = (maxima[i] - logit) + (heads[i] + tails[i]);
-      value = index.counts ? index.weight * c.sharp * surprise + (c.smooth != 0 ? c.smooth * value : 0) : 0;
+      value = c.loss(index, (maxima[i] - logit) + (heads[i] + tails[i]), value);
       static_cast<param_t*>(problem.row_weight)[row] = static_cast<param_t>(index.weight);
     }
     static_cast<param_t*>(problem.loss)[row] = static_cast<param_t>(value);
   }
 }
 
-template <bool kIndex, class View, class scalar_t>
-ACTINIUM_HD void loss_backward(const CrossEntropy& problem, const View& view, scalar_t* scratch) {
+template <bool kIndex, class scalar_t, class View>
+ACTINIUM_HD void loss_backward(const CrossEntropy& problem, const View& view) {
   using Value = typename View::Value;
   using Real = lane_t<Value>;
   using param_t = opmath_t<scalar_t>;
@@ -481,11 +489,8 @@ ACTINIUM_HD void loss_backward(const CrossEntropy& problem, const View& view, sc
 
   if constexpr (kIndex) {
     // g sum c, and what of g c all elements have, but for their weight
-    const Value scale = g * view.values([&](int64_t i) {
-      const auto index = c.index(row + i);
-      return index.counts ? index.weight * c.sharp + c.smooth * c.sum : 0;
-    });
-    const Value even = g * view.values([&](int64_t i) { return c.index(row + i).counts ? c.smooth : 0; });
+    const Value scale = g * view.values([&](int64_t i) { return c.total(c.index(row + i)); });
+    const Value even = g * view.values([&](int64_t i) { return c.even(c.index(row + i)); });
     const auto dx = view.of(static_cast<scalar_t*>(problem.grad_input));
     view.each_into(dx, 0, n, [&](auto tag) {
       using V = typename decltype(tag)::V;
@@ -506,7 +511,7 @@ ACTINIUM_HD void loss_backward(const CrossEntropy& problem, const View& view, sc
       const auto index = c.index(row + i);
       if (!index.counts) continue;
       const Real p = RowExp<Real>(heads[i])(static_cast<Real>(x.p[index.y * x.stride + i])).times(overs[i]);
-      const Real own = gs[i] * (index.weight * c.sharp + index.weight * c.smooth);
+      const Real own = gs[i] * c.own(index);
       dx.p[index.y * dx.stride + i] =
           static_cast<scalar_t>(static_cast<param_t>(math::Prim<Real>::fma(p, scales[i], -own)));
     }
@@ -579,7 +584,7 @@ template <class scalar_t, bool kLog, bool kBackward>
 void softmax(const Softmax& problem, const SoftmaxUnits& units, int64_t begin, int64_t end, bool stream) {
   for_views<scalar_t>(problem.n, units, begin, end, stream, [&](const auto& view, scalar_t* scratch) {
     if constexpr (kBackward) {
-      backward<kLog>(problem, view, scratch);
+      backward<kLog, scalar_t>(problem, view);
     } else {
       forward<kLog>(problem, view, scratch);
     }
@@ -590,7 +595,7 @@ template <class scalar_t, bool kIndex, bool kBackward>
 void cross_entropy(const CrossEntropy& problem, const SoftmaxUnits& units, int64_t begin, int64_t end, bool stream) {
   for_views<scalar_t>(problem.classes, units, begin, end, stream, [&](const auto& view, scalar_t* scratch) {
     if constexpr (kBackward) {
-      loss_backward<kIndex>(problem, view, scratch);
+      loss_backward<kIndex, scalar_t>(problem, view);
     } else {
       loss<kIndex>(problem, view, scratch);
     }
