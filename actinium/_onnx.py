@@ -132,6 +132,13 @@ def leaky_relu(self, negative_slope=0.01):
     return _rounded(op, op.Where(op.Greater(x, zero), x, slope * x), self)
 
 
+def prelu(self, weight, dim=1):
+    op = _opset()
+    x = _wide(op, self)
+    (zero,) = _constants(op, x, 0.0)
+    return _rounded(op, op.Where(op.Greater(x, zero), x, _along(op, weight, x, dim) * x), self)
+
+
 # These three have no attributes and are there for every dtype.
 def relu(self):
     return _opset().Relu(self)
@@ -259,6 +266,15 @@ def maxout(self, pieces, dim=1, layout="unit"):
     return op.Max(*candidates)
 
 
+def maxout_bias(self, bias):
+    op = _opset()
+    sums = _wide(op, self) + _wide(op, op.Reshape(bias, [-1]))
+    pieces, units = bias.shape
+    values = _rounded(op, maxout(sums, pieces, -1, "piece"), self)
+    winners = op.ArgMax(op.Reshape(sums, [*([0] * (len(self.shape) - 1)), pieces, units]), axis=-2, keepdims=0)
+    return values, op.Cast(winners, to=ir.DataType.UINT8)
+
+
 TABLE = {
     ops.mish.default: mish,
     ops.gelu.default: gelu,
@@ -279,4 +295,6 @@ TABLE = {
     ops.gated.default: gated,
     ops.gated.packed: gated_packed,
     ops.maxout.default: maxout,
+    ops._maxout_bias.default: maxout_bias,
+    ops.prelu.default: prelu,
 }

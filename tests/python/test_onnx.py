@@ -231,6 +231,7 @@ def network():
         ours.Mish(inplace=True),
         ours.Swish(0.5, trainable=True, num_parameters=8),
         ours.Swish(0.75, inplace=True),
+        ours.PReLU(8),
         nn.Flatten(),
         nn.Linear(72, 12),
         ours.GELU(),
@@ -246,6 +247,7 @@ def network():
         ours.Dice(12, alpha=0.5, shared_alpha=True, track_running_stats=False),
         ours.Maxout(2),
         ours.Maxout(3, dim=-1, layout="piece"),
+        ours.MaxoutLinear(2, 3, 2),
     )
     modules(torch.randn(32, 3, 5, 5))  # running statistics
     return modules.eval()
