@@ -42,6 +42,12 @@ MODULES = {
         "LeakyReLU(negative_slope=-0.5, inplace=True)",
         [],
     ),
+    "PReLU": (lambda **k: actinium.nn.PReLU(**k), "PReLU(num_parameters=1)", ["weight"]),
+    "PReLU channels": (
+        lambda **k: actinium.nn.PReLU(6, 0.5, dim=-1, **k),
+        "PReLU(num_parameters=6, dim=-1)",
+        ["weight"],
+    ),
     "Sigmoid": (lambda **k: actinium.nn.Sigmoid(), "Sigmoid()", []),
     "Tanh": (lambda **k: actinium.nn.Tanh(), "Tanh()", []),
     "Dice": (
