@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import Module, Parameter
 from torch.nn.utils import parametrize
 
-from actinium.nn import ELU, GELU, SELU, Dice, GELUTanh, Mish, QuickGELU, Sigmoid, Swish, Tanh
+from actinium.nn import ELU, GELU, SELU, Dice, GELUTanh, Mish, PReLU, QuickGELU, Sigmoid, Swish, Tanh, PReLU
 
 __all__ = ["Left", "Replaced", "Report", "convert"]
 
@@ -114,6 +114,14 @@ def _dice(module: Module) -> Union[Module, str]:
     return ours
 
 
+def _prelu(module: Module) -> Union[Module, str]:
+    if (set(module._parameters), module._buffers, module._modules) != ({"weight"}, {}, {}):
+        return "it holds more, or less, than weight"
+    ours = PReLU(module.weight.numel(), device="meta")
+    ours.weight = module.weight
+    return ours
+
+
 _MISH = _pointwise(lambda module: Mish())
 _SILU = _pointwise(lambda module: Swish())
 _GELU = _pointwise(lambda module: GELU())
@@ -132,6 +140,7 @@ _KNOWN: dict[str, Union[Rule, str]] = {
     "torch.nn.modules.activation.GELU": _pointwise(
         lambda module: GELUTanh() if module.approximate == "tanh" else GELU()
     ),
+    "torch.nn.modules.activation.PReLU": _prelu,
     "torch.nn.modules.activation.SELU": _pointwise(lambda module: SELU()),
     "torch.nn.modules.activation.ELU": _pointwise(lambda module: ELU(module.alpha)),
     **dict.fromkeys(
@@ -325,11 +334,12 @@ def convert(
 ) -> Union[Module, tuple[Module, Report]]:
     r"""Replaces the activations of a model by those of :mod:`actinium.nn` that compute the same, in place.
 
-    ``nn.Mish``, ``nn.SiLU``, ``nn.GELU``, ``nn.SELU``, ``nn.ELU``, ``nn.Sigmoid``, ``nn.Tanh``, and the classes of
-    other packages that compute one of these, Swish, QuickGELU, or Dice: those of timm, transformers, CLIP, FuxiCTR,
-    MONAI, MMCV and the YOLO repositories among them. They are found by the full name of their class, and what they
-    compute is compared before they are replaced. Subclasses, functions called in a ``forward``, and modules in plain
-    lists are left; so are ``nn.ReLU`` and ``nn.LeakyReLU``, which are as fast in torch, unless ``mapping`` names them.
+    ``nn.Mish``, ``nn.SiLU``, ``nn.GELU``, ``nn.SELU``, ``nn.ELU``, ``nn.PReLU``, ``nn.Sigmoid``, ``nn.Tanh``, and the
+    classes of other packages that compute one of these, Swish, QuickGELU, or Dice: those of timm, transformers, CLIP,
+    FuxiCTR, MONAI, MMCV and the YOLO repositories among them. They are found by the full name of their class, and what
+    they compute is compared before they are replaced. Subclasses, functions called in a ``forward``, and modules in
+    plain lists are left; so are ``nn.ReLU`` and ``nn.LeakyReLU``, which are as fast in torch, unless ``mapping``
+    names them.
 
     Everything else stays: names, the order of modules, training mode, hooks and their handles, sharing, and the
     parameters and buffers themselves, so that an optimizer made before keeps training them. Only Dice changes keys of

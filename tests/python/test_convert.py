@@ -104,6 +104,8 @@ LEFT_TO_TORCH = {
     "leaky_relu": (nn.LeakyReLU(0.2), lambda module: actinium.nn.LeakyReLU(module.negative_slope, module.inplace)),
 }
 OTHERS = (
+    (nn.PReLU(), "PReLU(num_parameters=1)"),
+    (nn.PReLU(6, 0.5), "PReLU(num_parameters=6)"),
     # Says that it is in place, and is not; and the other way round.
     (pointwise("geffnet.activations.activations.Mish", mish, inplace=True), "Mish()"),
     (pointwise("utils.layers.Swish", lambda x: x.mul_(x.sigmoid())), "Swish(beta=1.0, inplace=True)"),
@@ -229,6 +231,7 @@ class Network(nn.Module):
         self.nothing = None
         self.register_module("none", None)
         self.dice = FuxiDice(6)
+        self.slope = nn.PReLU()
         self.again = shared
 
     def forward(self, x):
@@ -236,7 +239,7 @@ class Network(nn.Module):
         for module in (*self.several, *self.by_name.values()):
             x = x + module(x)
         x = self.again(self.other(self.normed(x)))
-        return self.again(self.dice(x))
+        return self.again(self.slope(self.dice(x)))
 
 
 NEW = {
@@ -248,6 +251,7 @@ NEW = {
     "by_name.tanh": "GELUTanh()",
     "other": "Swish(beta=1.0)",
     "dice": repr(convert(FuxiDice(6))),
+    "slope": "PReLU(num_parameters=1)",
     "again": "Swish(beta=1.0)",
 }
 
