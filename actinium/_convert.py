@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import Module, Parameter
 from torch.nn.utils import parametrize
 
-from actinium.nn import ELU, GELU, SELU, Dice, GELUTanh, Mish, PReLU, QuickGELU, Sigmoid, Swish, Tanh, PReLU
+from actinium.nn import ELU, GELU, SELU, Dice, GELUTanh, Mish, PReLU, QuickGELU, Sigmoid, Swish, Tanh
 
 __all__ = ["Left", "Replaced", "Report", "convert"]
 
