@@ -133,7 +133,7 @@ struct Gelu<Coarse<kWide>> {
 
   ACTINIUM_HD T df(T x) const {
     const T a = P::min(T(kTail), P::abs(x));
-    const T g = bell(a).times(P::fma(T(-kPeak), a, tail(a)));
+    const T g = bell(a).times(P::fma(T(-kPeak), a, tail<!kWide>(a)));
     return P::select(P::gt(x, T(0)), T(1) - g, g);
   }
 
@@ -148,8 +148,13 @@ struct Gelu<Coarse<kWide>> {
   static constexpr float kTail = 15.f, kScale = 2.5f, kPeak = 0.39894228040143267793994605993438f;
 
   static ACTINIUM_HD Exp bell(T a) { return Exp::of_product(a, T(-0.5f) * a, T(-0.5f * Exp::kUnit) * a); }
-  static ACTINIUM_HD T tail(T a) { return coarse_tail(P::reciprocal(P::fma(a, T(1 / kScale), T(1)))); }
-
+  // kClose: for a difference, near whose root 11 digits would show the instruction's error.
+  template <bool kClose = false>
+  static ACTINIUM_HD T tail(T a) {
+    const T d = P::fma(a, T(1 / kScale), T(1));
+    const T t = P::reciprocal(d);
+    return coarse_tail(kClose ? P::fma(P::fnma(d, t, T(1)), t, t) : t);
+  }
   static ACTINIUM_HD T coarse_tail(T t) {
     return horner(t, -0x1.64e9fp-17f, 0x1.476cb2p-3f, 0x1.3f9286p-3f, 0x1.41f6e6p-3f, -0x1.271e66p-7f, 0x1.f63ee2p-3f,
                   -0x1.78b93cp-2f, 0x1.944cc2p-3f, -0x1.3e5f26p-5f);

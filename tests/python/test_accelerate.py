@@ -127,18 +127,18 @@ def test_the_rest_goes_on_to_the_builtin(name, number_type, numbers, result):
 
 
 def outcome(call):
-    """A tensor, as a dense one, or the error."""
+    """A tensor, as a dense one, or the error, without the list of where kernels are registered."""
     try:
         y = call()
     except (RuntimeError, TypeError) as error:
-        return type(error), str(error)
+        return type(error), str(error).partition(". This could be")[0]
     return y.to_padded_tensor(0.0) if y.is_nested else y.dequantize() if y.is_quantized else y.to_dense()
 
 
-def same(got, want):
+def same(got, want, rtol=0.0):
     if isinstance(want, tuple):
         return got == want
-    return got.dtype == want.dtype and torch.equal(got, want)
+    return got.dtype == want.dtype and torch.allclose(got, want, rtol=rtol, atol=0.0)
 
 
 X = torch.linspace(-2, 2, 6)
@@ -165,8 +165,11 @@ def test_other_tensors_go_on_to_the_builtin(make):
         calls.append(lambda f_=f_, numbers=numbers: f_(make(), **numbers))
         calls.append(lambda f=f, numbers=numbers: f(make(), **numbers, out=torch.empty(0, dtype=torch.double)))
     before = [outcome(call) for call in calls]
+    # A nested tensor calls the builtin again, with the dense one that it is made of.
+    rtol = 1e-5 if make is OTHERS["nested"] else 0.0
     with accelerate():
-        assert all(same(outcome(call), want) for call, want in zip(calls, before, strict=True))
+        for call, want in zip(calls, before, strict=True):
+            assert same(outcome(call), want, rtol)
 
 
 def test_mixed_dtypes_and_shapes_go_on_to_the_builtin():
@@ -186,7 +189,7 @@ def test_mixed_dtypes_and_shapes_go_on_to_the_builtin():
 
 
 def test_wrong_dtypes_fail_as_the_builtin_does(accelerated):
-    x = torch.ones(3, dtype=torch.int64)
+    x = torch.ones(3).to(torch.float8_e4m3fn)
     with pytest.raises(Exception) as before:
         accelerated.builtin(x)
     with accelerate(), pytest.raises(type(before.value)) as after:
