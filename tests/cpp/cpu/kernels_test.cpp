@@ -417,8 +417,8 @@ TEST_P(Loops, Biases) {
 
       // Where sums of floats are rounded to floats: DEFAULT computes in double.
       const bool rounded = GetParam().name != std::string("DEFAULT");
-      const auto want = run(kernels(), activation, kPasses[0], {in[1]}, channel.n, 0, 1);
-      const auto slope = run(kernels(), activation, kPasses[1], in, channel.n, 0, 1);
+      const auto want = run<float>(kernels(), activation, kPasses[0], {in[1]}, channel.n, 0, 1);
+      const auto slope = run<float>(kernels(), activation, kPasses[1], in, channel.n, 0, 1);
       std::vector<double> totals(channel.c), magnitude(channel.c);
       for (int64_t i = 0; i < channel.n; ++i) {
         ASSERT_TRUE(rounded ? same_bits(out[i], want[0][i])
