@@ -442,9 +442,8 @@ def losses(x, index, soft):
     )
 
 
-@pytest.mark.parametrize("dynamic", (False, True))
-def test_compile(dynamic):
-    compiled = torch.compile(losses, fullgraph=True, dynamic=dynamic)
+def test_compile():
+    compiled = torch.compile(losses, fullgraph=True, dynamic=True)
     for n in (3, 5):
         x = torch.randn(n, 4, requires_grad=True)
         index, soft = torch.arange(n) % 4, torch.rand(n, 4)

@@ -155,13 +155,14 @@ class Along {
     });
     std::array<ExactSum<Value>, kTerms> result;
     for (int k = 0; k < kTerms; ++k) {
-      ExactSum<T> lanes{narrow[k], broadcast<T>(0)};
-      if (steps > 0) fold(few[k], lanes);
-      if (steps >= kFew) {
+      double total;
+      if (steps < kFew) {
+        total = lane_sum(narrow[k] + fold(few[k]));
+      } else {
+        ExactSum<T> lanes{narrow[k] + fold(few[k]), fold(wide[k].lost)};
         fold(wide[k].sum, lanes);
-        lanes.lost = lanes.lost + fold(wide[k].lost);
+        total = lane_sum(lanes.sum) + lane_sum(lanes.lost);
       }
-      const double total = lane_sum(lanes.sum) + (steps > 0 ? lane_sum(lanes.lost) : 0);
       const Value sum = static_cast<Value>(total);
       result[k] = {sum, static_cast<Value>(total - static_cast<double>(sum))};
     }
