@@ -227,7 +227,7 @@ def _samples(op, rule, weight):
         if in_dims[weight] is None:
             return rule(info, in_dims, *args)
         samples = [
-            op(*(arg if b is None else arg.select(b, i) for arg, b in zip(args, in_dims, strict=True)))
+            op(*(arg.select(b, i) if isinstance(b, int) else arg for arg, b in zip(args, in_dims, strict=True)))
             for i in range(info.batch_size)
         ]
         outputs = tuple(None if one[0] is None else torch.stack(one) for one in zip(*samples, strict=True))

@@ -104,11 +104,12 @@ class RowTotal {
   using Real = typename P::Real;
 
   // Of a row whose first elements have this maximum.
-  explicit ACTINIUM_HD RowTotal(T first) : max_(first), exp_(finite(first)) {}
+  explicit ACTINIUM_HD RowTotal(T first) : max_(first), exp_(reference_of(first)) {}
 
   ACTINIUM_HD T max() const { return max_; }
   // That the exponentials are relative to; -inf takes part as the lowest number.
-  ACTINIUM_HD T reference() const { return finite(max_); }
+  ACTINIUM_HD T reference() const { return reference_of(max_); }
+  static ACTINIUM_HD T reference_of(T max) { return P::max(T(-Format<Real>::kMax), max); }
   ACTINIUM_HD const RowExp<T>& exp() const { return exp_; }
   // Of the exponentials, those equal to the maximum apart, and how many these are.
   ACTINIUM_HD const ExactSum<T>& sum() const { return sum_; }
@@ -152,7 +153,6 @@ class RowTotal {
   }
 
  private:
-  static ACTINIUM_HD T finite(T max) { return P::max(T(-Format<Real>::kMax), max); }
   // inf - inf, or 0
   ACTINIUM_HD T undefined() const { return max_ - max_; }
 

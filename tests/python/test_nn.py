@@ -78,6 +78,8 @@ MODULES = {
         ["alpha"],
     ),
     "Maxout": (lambda **k: actinium.nn.Maxout(2), "Maxout(pieces=2, dim=1)", []),
+    "Softmax": (lambda **k: actinium.nn.Softmax(), "Softmax(dim=-1)", []),
+    "LogSoftmax": (lambda **k: actinium.nn.LogSoftmax(1), "LogSoftmax(dim=1)", []),
     "Maxout piece": (
         lambda **k: actinium.nn.Maxout(3, dim=-1, layout="piece"),
         "Maxout(pieces=3, dim=-1, layout=piece)",

@@ -12,6 +12,10 @@ BETA = torch.linspace(0.5, 1.5, 6)
 MEAN, VAR = torch.linspace(-1, 1, 6), torch.linspace(0.5, 2, 6)
 VALUES = torch.linspace(-1, 1, 2 * 3 * 4).reshape(2, 3, 4)
 WINNERS = (torch.arange(2 * 3 * 4) % 2).reshape(2, 3, 4).to(torch.uint8)
+CLASSES = torch.arange(2 * 4).reshape(2, 4) % 6
+PROBABILITIES = X.softmax(1)
+ROWS, LSE = torch.ones(2, 4), X.double().logsumexp(1)
+MEAN_OF_ROWS = ("mean", -100, 0.1)
 
 
 def wants(*tensors):
@@ -98,6 +102,37 @@ CALLS = {
     "maxout_with_indices": [wants(X) + (2,), wants(X) + (3, 1, "piece")],
     "maxout_backward": [wants(VALUES) + (WINNERS, 2, 1, "unit")],
     "_maxout_gather": [wants(X) + (WINNERS, 2, 1, "unit")],
+    **{
+        name: calls
+        for base in ("softmax", "log_softmax")
+        for name, calls in {
+            base: [wants(X), wants(X.mT) + (1,), (X, 0, torch.float64)],
+            f"_{base}": [wants(X) + (1,), wants(X.mT) + (1,), (X, 0)],
+            f"{base}_backward": [wants(G, PROBABILITIES) + (1,), (G.mT, PROBABILITIES.mT)],
+        }.items()
+    },
+    "softmax_cross_entropy": [wants(X) + (CLASSES,), wants(X, PROBABILITIES) + (BETA, "none")],
+    "_softmax_cross_entropy_forward": [
+        wants(X) + (CLASSES, BETA, *MEAN_OF_ROWS),
+        wants(X.mT.contiguous().mT) + (CLASSES, None, "none", 3, 0.0),
+        wants(X, PROBABILITIES) + (None, *MEAN_OF_ROWS),
+    ],
+    "_softmax_cross_entropy_backward": [
+        wants(torch.tensor(2.0), X) + (CLASSES, BETA, torch.tensor(8.0), LSE, *MEAN_OF_ROWS, [True, False]),
+        wants(ROWS, X, PROBABILITIES) + (None, ROWS, LSE, "none", -100, 0.0),
+    ],
+    "sigmoid_binary_cross_entropy": [
+        wants(X, PROBABILITIES),
+        wants(X, PROBABILITIES) + (X.exp(), BETA[:, None], "none"),
+    ],
+    "_sigmoid_binary_cross_entropy": [
+        wants(X, PROBABILITIES) + (None, BETA[:, None], True),
+        wants(X.mT, PROBABILITIES.mT) + (X.mT.exp(), None, False),
+    ],
+    "_sigmoid_binary_cross_entropy_backward": [
+        wants(torch.tensor(2.0), X, PROBABILITIES) + (None, BETA[:, None], True),
+        wants(G, X, PROBABILITIES) + (X.exp(), None, False, [True, False]),
+    ],
 }
 
 

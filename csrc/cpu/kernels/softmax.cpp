@@ -155,13 +155,14 @@ class Along {
     });
     std::array<ExactSum<Value>, kTerms> result;
     for (int k = 0; k < kTerms; ++k) {
-      ExactSum<T> lanes{narrow[k], broadcast<T>(0)};
-      if (steps > 0) fold(few[k], lanes);
-      if (steps >= kFew) {
+      double total;
+      if (steps < kFew) {
+        total = lane_sum(narrow[k] + fold(few[k]));
+      } else {
+        ExactSum<T> lanes{narrow[k] + fold(few[k]), fold(wide[k].lost)};
         fold(wide[k].sum, lanes);
-        lanes.lost = lanes.lost + fold(wide[k].lost);
+        total = lane_sum(lanes.sum) + lane_sum(lanes.lost);
       }
-      const double total = lane_sum(lanes.sum) + (steps > 0 ? lane_sum(lanes.lost) : 0);
       const Value sum = static_cast<Value>(total);
       result[k] = {sum, static_cast<Value>(total - static_cast<double>(sum))};
     }
@@ -351,27 +352,68 @@ ACTINIUM_HD RowTotal<typename View::Value, kApart> total_of(const View& view, El
   return total;
 }
 
+// What turns a row into its softmax, or its logarithm, in which log S is the head.
+template <bool kLog, class Value>
+ACTINIUM_HD math::Inverse<Value> scale_of(const RowTotal<Value, kLog>& total) {
+  if constexpr (kLog) {
+    return {total.log().value(), Value()};
+  } else {
+    return total.inverse();
+  }
+}
+
+template <bool kLog, class View, class scalar_t, class Value>
+ACTINIUM_HD void write(const View& view, Elements<const scalar_t> x, Elements<scalar_t> y, int64_t n, const Value& top,
+                       const math::Inverse<Value>& scale) {
+  view.each_into(y, 0, n, [&](auto tag) {
+    using V = typename decltype(tag)::V;
+    const V max = spread<V>(top);
+    const RowExp<V> exp(RowTotal<V, kLog>::reference_of(max));
+    const math::Inverse<V> over{spread<V>(scale.head), spread<V>(scale.tail)};
+    return [=](const auto& at) ACTINIUM_INLINE {
+      if constexpr (kLog) {
+        at.store(y, (at.load(x) - max) - over.head);
+      } else {
+        at.store(y, over.times(exp(at.load(x)).value()));
+      }
+    };
+  });
+}
+
 template <bool kLog, class View, class scalar_t>
 ACTINIUM_HD void forward(const Softmax& problem, const View& view, scalar_t* scratch) {
   const auto x = view.copy(static_cast<const scalar_t*>(problem.input), scratch);
-  const auto y = view.of(static_cast<scalar_t*>(problem.output));
   const auto total = total_of<kLog>(view, x, problem.n);
-  if constexpr (kLog) {
-    const auto log = total.log().value();
-    view.each_into(y, 0, problem.n, [&](auto tag) {
-      using V = typename decltype(tag)::V;
-      const V max = spread<V>(total.max()), less = spread<V>(log);
-      return [=](const auto& at) ACTINIUM_INLINE { at.store(y, (at.load(x) - max) - less); };
-    });
-  } else {
-    const auto inverse = total.inverse();
-    view.each_into(y, 0, problem.n, [&](auto tag) {
-      using V = typename decltype(tag)::V;
-      const RowExp<V> exp(spread<V>(total.reference()));
-      const math::Inverse<V> over{spread<V>(inverse.head), spread<V>(inverse.tail)};
-      return [=](const auto& at) ACTINIUM_INLINE { at.store(y, over.times(exp(at.load(x)).value())); };
-    });
+  write<kLog>(view, x, view.of(static_cast<scalar_t*>(problem.output)), problem.n, total.max(), scale_of(total));
+}
+
+// Short rows in memory, as many as a vector has lanes: what a row needs one of is computed for all of them at once.
+template <bool kLog, class scalar_t>
+void forward_rows(const Softmax& problem, int64_t begin, int64_t end, bool stream) {
+  using T = compute_t<scalar_t>;
+  using Real = lane_t<T>;
+  constexpr int64_t kRows = kLanes<T>;
+  const auto* const input = static_cast<const scalar_t*>(problem.input);
+  auto* const output = static_cast<scalar_t*>(problem.output);
+  for (int64_t first = begin; first < end; first += kRows) {
+    const int64_t rows = std::min(kRows, end - first);
+    Real max[kRows] = {}, sum[kRows] = {}, lost[kRows] = {}, ties[kRows] = {}, head[kRows], tail[kRows];
+    for (int64_t i = 0; i < rows; ++i) {
+      const Along<scalar_t> view(problem.n, first + i, stream);
+      const auto total = total_of<kLog>(view, view.of(input), problem.n);
+      max[i] = total.max(), sum[i] = total.sum().sum, lost[i] = total.sum().lost, ties[i] = total.ties();
+    }
+    RowTotal<T, kLog> totals(load<T>(max));
+    totals.add({load<T>(sum), load<T>(lost)}, load<T>(ties));
+    const auto scales = scale_of(totals);
+    store(head, scales.head);
+    store(tail, scales.tail);
+    for (int64_t i = 0; i < rows; ++i) {
+      const Along<scalar_t> view(problem.n, first + i, stream);
+      write<kLog>(view, view.of(input), view.of(output), problem.n, max[i], math::Inverse<Real>{head[i], tail[i]});
+    }
   }
+  if (stream) end_of_stream();
 }
 
 // dx = y (g - sum g y), or g - exp(y) sum g
@@ -582,6 +624,9 @@ ACTINIUM_HD void for_views(int64_t n, const SoftmaxUnits& units, int64_t begin, 
 
 template <class scalar_t, bool kLog, bool kBackward>
 void softmax(const Softmax& problem, const SoftmaxUnits& units, int64_t begin, int64_t end, bool stream) {
+  if (!kBackward && units.inner == 1 && problem.n <= Along<scalar_t>::kBlock) {
+    return forward_rows<kLog, scalar_t>(problem, begin, end, stream);
+  }
   for_views<scalar_t>(problem.n, units, begin, end, stream, [&](const auto& view, scalar_t* scratch) {
     if constexpr (kBackward) {
       backward<kLog, scalar_t>(problem, view);

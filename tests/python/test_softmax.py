@@ -1,0 +1,523 @@
+"""Softmax, its logarithm, and the losses on logits, against torch's functions of the same inputs in float64."""
+
+import gc
+import itertools
+import weakref
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import func
+from torch.autograd import gradcheck, gradgradcheck
+
+import actinium
+from op_table import HALVES, SHAPE, ops
+from ulp import assert_ulps, numbers
+
+INF, NAN = torch.inf, torch.nan
+BOTH = pytest.mark.parametrize("log", (False, True), ids=("softmax", "log_softmax"))
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def op(log):
+    return ops.log_softmax if log else ops.softmax
+
+
+def exact(x, dim, log):
+    """With the digits of a logarithm near 0."""
+    x = numbers(x)
+    first = np.expand_dims(x.argmax(dim), dim)
+    shifted = x - np.take_along_axis(x, first, dim)
+    e = np.exp(shifted)
+    np.put_along_axis(e, first, 0, dim)
+    rest = e.sum(dim, keepdims=True)
+    np.put_along_axis(e, first, 1, dim)
+    return shifted - np.log1p(rest) if log else e / (1 + rest)
+
+
+# ------------------------------------------------------------------------------------------------ softmax, log_softmax
+
+
+@BOTH
+@pytest.mark.parametrize("scale", (1, 30))
+def test_values_along_every_dim(log, scale, dtype, layout):
+    x = layout((torch.randn(SHAPE) * scale).to(dtype))
+    for dim in range(-x.dim(), x.dim()):
+        y = op(log)(x, dim)
+        bound = 0.501 if dtype in HALVES else 3 if dtype == torch.float32 else 6
+        assert_ulps(y, exact(x, dim, log), bound)
+        assert y.dtype == dtype and y.stride() == torch.exp(x).stride()
+
+
+@BOTH
+@pytest.mark.parametrize("n", (1, 2, 7, 8, 31, 100, 2047, 2049, 33_000))
+@pytest.mark.parametrize("scale", (1, 5))
+def test_rows_of_every_length(log, n, scale, dtype):
+    for shape, dim in (((5, n), 1), ((n, 35), 0)):
+        x = (torch.randn(shape) * scale).to(dtype)
+        assert_ulps(
+            op(log)(x, dim), exact(x, dim, log), 0.501 if dtype in HALVES else 3 if dtype == torch.float32 else 10
+        )
+
+
+@pytest.mark.parametrize("shift", (0.0, 3.3, -200.0, 1e4, -1e6, 3e38))
+def test_large_logits_lose_nothing(shift, wide):
+    """The result is that of the differences, which are exact here."""
+    x = torch.linspace(-8, 0, 5, dtype=wide).mul(2.0).round()
+    moved = x + torch.tensor(shift, dtype=wide)
+    if abs(shift) < 1e6:
+        assert_ulps(ops.softmax(moved, 0), exact(moved, 0, False), 3)
+    assert_ulps(ops.log_softmax(moved, 0), exact(moved, 0, True), 3)
+
+
+def test_a_probability_near_one_keeps_its_logarithm():
+    x = torch.tensor([[20.0, 0.0, 0.0], [40.0, 0.0, -INF]])
+    assert_ulps(ops.log_softmax(x, 1)[:, :1], np.array([[-4.122307244877115e-09], [-4.248354255291589e-18]]), 2)
+
+
+@BOTH
+def test_one_class_is_certain(log, dtype):
+    x = torch.randn(1000, 1).to(dtype)
+    assert (op(log)(x, 1) == (0 if log else 1)).all() and (op(log)(x.T, 0) == (0 if log else 1)).all()
+
+
+@BOTH
+def test_infinities_and_nan(log, dtype):
+    rows = (
+        [0, -INF, 1],
+        [-INF, -INF, -INF],
+        [INF, 0, 1],
+        [INF, INF, 0],
+        [NAN, 0, 1],
+        [1, 2, NAN],
+        [-INF, INF, 0],
+        [0, 0, 0],
+    )
+    x = torch.tensor(rows).to(dtype)
+    want = torch.log_softmax if log else torch.softmax
+    torch.testing.assert_close(op(log)(x, 1), want(x, 1), equal_nan=True)
+    torch.testing.assert_close(op(log)(x.T.contiguous(), 0), want(x, 1).T, equal_nan=True)
+    late = torch.full((2, 9000), -INF).to(dtype)  # a block of -inf comes first
+    late[:, -1] = 2
+    assert (op(log)(late, 1)[:, -1] == (0 if log else 1)).all() and (
+        op(log)(late.T.contiguous(), 0)[0] == (-INF if log else 0)
+    ).all()
+
+
+@BOTH
+@pytest.mark.parametrize("shape,dim", (((), 0), ((), -1), ((0,), 0), ((3, 0), 1), ((3, 0), 0), ((0, 4), 1)))
+def test_without_elements_or_dims(log, shape, dim):
+    x = torch.zeros(shape, requires_grad=True)
+    y = op(log)(x, dim)
+    assert torch.equal(y, (torch.log_softmax if log else torch.softmax)(x, dim))
+    (grad,) = torch.autograd.grad(y.sum(), x)
+    assert grad.shape == x.shape and not grad.any()
+
+
+@BOTH
+def test_gradients_in_every_layout(log, dtype, layout):
+    x = layout(torch.randn(SHAPE).to(dtype))
+    g = layout(torch.randn(SHAPE).to(dtype))
+    for dim in range(x.dim()):
+        a, b = x.detach().requires_grad_(), x.detach().to(torch.float64, copy=True).requires_grad_()
+        (got,) = torch.autograd.grad(op(log)(a, dim), a, g)
+        (want,) = torch.autograd.grad((torch.log_softmax if log else torch.softmax)(b, dim), b, g.double())
+        eps = {torch.float64: 1e-14, torch.float32: 2e-6, torch.bfloat16: 2e-2, torch.float16: 3e-3}[dtype]
+        torch.testing.assert_close(got.double(), want, rtol=eps, atol=eps)
+
+
+@BOTH
+def test_derivatives(log):
+    x = torch.randn(3, 4, 2, dtype=torch.float64, requires_grad=True)
+    for dim in (0, 1, -1):
+        f = lambda x: op(log)(x, dim)  # noqa: B023, E731
+        assert gradcheck(f, x, check_forward_ad=True, check_batched_grad=True)
+        assert gradgradcheck(f, x, check_fwd_over_rev=True)
+    y = torch.randn(3, 4, dtype=torch.float64).log_softmax(1).requires_grad_()
+    g = torch.randn_like(y).requires_grad_()
+    backward = ops.log_softmax_backward if log else ops.softmax_backward
+    assert gradcheck(lambda g, y: backward(g, y, 1), (g, y), check_forward_ad=True)
+
+
+@BOTH
+def test_vmap(log):
+    x = torch.randn(5, 3, 4)
+    for dim in (0, 1, -1):
+        want = torch.stack([op(log)(x[:, i], dim) for i in range(3)])
+        torch.testing.assert_close(func.vmap(lambda t: op(log)(t, dim), 1)(x), want)  # noqa: B023
+    f = func.grad(lambda t: op(log)(t, 0)[1] ** 2)
+    torch.testing.assert_close(func.vmap(f)(x[0]), torch.stack([f(t) for t in x[0]]))
+    assert torch.equal(func.vmap(lambda t: op(log)(t, -1))(x[0, 0]), torch.full((4,), 0.0 if log else 1.0))
+    want = func.hessian(lambda t: (torch.log_softmax if log else torch.softmax)(t, 0)[1])(x[0, 0])
+    torch.testing.assert_close(func.hessian(lambda t: op(log)(t, 0)[1])(x[0, 0]), want)
+
+
+@BOTH
+def test_dtype(log):
+    x = torch.randn(3, 4).bfloat16()
+    assert torch.equal(op(log)(x, 1, torch.float32), op(log)(x.float(), 1))
+    assert op(log)(x, 1, torch.float64).dtype == torch.float64
+
+
+@pytest.mark.cpu_only
+@BOTH
+def test_the_place_and_the_threads_do_not_matter(log, dtype):
+    """One row, among others of any number, on one thread or two."""
+    x = torch.randn(700, 131).to(dtype)
+    torch.set_num_threads(1)
+    one = op(log)(x, 1)
+    torch.set_num_threads(2)
+    assert torch.equal(one, op(log)(x, 1)) and torch.equal(one[5:6], op(log)(x[5:6], 1))
+    down = op(log)(x.T.contiguous(), 0)
+    torch.set_num_threads(1)
+    assert torch.equal(down, op(log)(x.T.contiguous(), 0))
+
+
+# ----------------------------------------------------------------------------------------------- softmax_cross_entropy
+
+CASES = [
+    (shape, weighted, smoothing, probabilities)
+    for shape in ((5,), (7, 10), (3, 10, 6), (2, 5, 4, 7))
+    for weighted, smoothing, probabilities in itertools.product((False, True), (0.0, 0.1), (False, True))
+]
+
+
+def problem(shape, weighted, probabilities, dtype=torch.float64):
+    """Logits, target and weight; one row is to be ignored."""
+    dim = min(1, len(shape) - 1)
+    x = (torch.randn(shape, dtype=torch.float64) * 3).to(dtype)
+    if probabilities:
+        target = torch.randn(shape, dtype=torch.float64).softmax(dim).to(dtype)
+    else:
+        target = torch.randint(0, shape[dim], [n for i, n in enumerate(shape) if i != dim])
+        if target.dim():
+            target.view(-1)[1] = 3
+    return x, target, torch.rand(shape[dim], dtype=torch.float64).add(0.1).to(dtype) if weighted else None
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("shape,weighted,smoothing,probabilities", CASES)
+def test_cross_entropy_is_torchs(shape, weighted, smoothing, probabilities, reduction, dtype):
+    x, target, weight = problem(shape, weighted, probabilities, dtype)
+    ignore = -100 if probabilities or not target.dim() else 3
+    layouts = [lambda t: t]
+    if len(shape) == 4:
+        layouts += [lambda t: t.contiguous(memory_format=torch.channels_last), lambda t: t.mT.contiguous().mT]
+    bound = {torch.float64: 1e-13, torch.float32: 3e-6, torch.bfloat16: 1e-2, torch.float16: 2e-3}[dtype]
+    for layout in layouts:
+        ours = [layout(x).detach().requires_grad_(), target]
+        theirs = [x.double().clone().requires_grad_(), target]
+        if probabilities:
+            ours[1] = layout(target).detach().requires_grad_()
+            theirs[1] = target.double().clone().requires_grad_()
+        loss = ops.softmax_cross_entropy(*ours, weight, reduction, ignore, smoothing)
+        want = F.cross_entropy(
+            *theirs,
+            None if weight is None else weight.double(),
+            ignore_index=ignore,
+            reduction=reduction,
+            label_smoothing=smoothing,
+        )
+        assert loss.dtype == dtype and loss.shape == want.shape
+        torch.testing.assert_close(loss.double(), want, rtol=bound, atol=bound)
+        g = torch.randn(want.shape).to(dtype)
+        leaves = 1 + probabilities
+        for got, other in zip(
+            torch.autograd.grad(loss, ours[:leaves], g),
+            torch.autograd.grad(want, theirs[:leaves], g.double()),
+            strict=True,
+        ):
+            assert got.dtype == dtype
+            torch.testing.assert_close(got.double(), other, rtol=bound, atol=bound)
+
+
+def test_a_small_loss_keeps_its_digits():
+    x = torch.tensor([[30.0, 0.0, 1.0]], requires_grad=True)
+    loss = ops.softmax_cross_entropy(x, torch.tensor([0]))
+    assert_ulps(loss.reshape(1), -exact(x, 1, True)[0, :1], 2)
+    (grad,) = torch.autograd.grad(loss, x)
+    assert_ulps(grad[:, 1:], exact(x, 1, False)[:, 1:], 4)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weighted,smoothing", ((False, 0.0), (True, 0.2)))
+def test_derivatives_of_cross_entropy(reduction, weighted, smoothing):
+    x, target, weight = problem((3, 4), weighted, False)
+    _, soft, _ = problem((3, 4), weighted, True)
+    x, soft = x.requires_grad_(), soft.requires_grad_()
+
+    def hard(x):
+        return ops.softmax_cross_entropy(x, target, weight, reduction, 3, smoothing)
+
+    def probable(x, t):
+        return ops.softmax_cross_entropy(x, t, weight, reduction, -100, smoothing)
+
+    for f, inputs in ((hard, (x,)), (probable, (x, soft))):
+        assert gradcheck(f, inputs, check_forward_ad=True)
+        assert gradgradcheck(f, inputs, check_fwd_over_rev=True)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_vmap_of_cross_entropy(reduction):
+    x, index, soft, weight = torch.randn(5, 3, 4), torch.randint(0, 4, (5, 3)), torch.rand(5, 3, 4), torch.rand(5, 4)
+
+    def hard(x, i):
+        return ops.softmax_cross_entropy(x, i, None, reduction, 1, 0.1)
+
+    def probable(x, t, w):
+        return ops.softmax_cross_entropy(x, t, w, reduction)
+
+    for f, args, dims in (
+        (hard, (x, index), (0, 0)),
+        (hard, (x, index[0]), (0, None)),
+        (hard, (x[:, 0], index[:, 0]), (0, 0)),
+        (probable, (x, soft, weight), (0, 0, 0)),
+        (probable, (x, soft[0], weight[0]), (0, None, None)),
+    ):
+        for g in (f,) if reduction == "none" else (f, func.grad(f)):
+            samples = [g(*(t if d is None else t[i] for t, d in zip(args, dims, strict=True))) for i in range(5)]
+            torch.testing.assert_close(func.vmap(g, dims)(*args), torch.stack(samples), equal_nan=True)
+
+
+@pytest.mark.parametrize("shape", ((0, 3), (3, 5, 0)))
+@pytest.mark.parametrize("probabilities", (False, True))
+def test_no_rows(shape, probabilities):
+    x = torch.zeros(shape, requires_grad=True)
+    target = torch.zeros(shape) if probabilities else torch.zeros((shape[0], *shape[2:]), dtype=torch.int64)
+    assert ops.softmax_cross_entropy(x, target).isnan() and ops.softmax_cross_entropy(x, target, reduction="sum") == 0
+    (grad,) = torch.autograd.grad(ops.softmax_cross_entropy(x, target), x)
+    assert grad.shape == x.shape
+
+
+def test_all_rows_ignored():
+    x, target = torch.randn(3, 4, requires_grad=True), torch.full((3,), -100)
+    assert ops.softmax_cross_entropy(x, target).isnan()
+    loss = ops.softmax_cross_entropy(x, target, reduction="sum")
+    assert loss == 0 and not torch.autograd.grad(loss, x)[0].any()
+
+
+@pytest.mark.cpu_only
+def test_nothing_of_the_size_of_the_logits_but_the_gradient():
+    x = torch.randn(64, 4096, requires_grad=True)
+    index, size = torch.randint(0, 4096, (64,)), x.numel() * x.element_size()
+    for reduction in ("mean", "sum"):
+        with torch.profiler.profile(profile_memory=True) as profiler:
+            ops.softmax_cross_entropy(x, index, None, reduction).backward()
+        taken = [
+            e.nbytes() for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]" and e.nbytes() > 0
+        ]
+        assert [n for n in taken if n >= size // 4] == [size]
+        x.grad = None
+
+
+# ---------------------------------------------------------------------------------------- sigmoid_binary_cross_entropy
+
+SHAPES_OF_WEIGHTS = (None, (), (6,), (5, 6), (4, 1, 6), (2, 1, 1, 1), (2, 4, 5, 6), (2, 1, 5, 1))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weight", SHAPES_OF_WEIGHTS, ids=str)
+@pytest.mark.parametrize("positive", SHAPES_OF_WEIGHTS, ids=str)
+def test_binary_cross_entropy_is_torchs(weight, positive, reduction):
+    w, p = (None if shape is None else torch.rand(shape, dtype=torch.float64) + 0.5 for shape in (weight, positive))
+    x, y = torch.randn(2, 4, 5, 6, dtype=torch.float64) * 3, torch.rand(2, 4, 5, 6, dtype=torch.float64)
+    for layout in (
+        lambda t: t,
+        lambda t: t.contiguous(memory_format=torch.channels_last),
+        lambda t: t.flip(3)[..., ::1],
+    ):
+        ours = [layout(x).detach().requires_grad_(), layout(y).detach().requires_grad_()]
+        theirs = [t.detach().clone().requires_grad_() for t in ours]
+        loss = ops.sigmoid_binary_cross_entropy(*ours, w, p, reduction)
+        want = F.binary_cross_entropy_with_logits(*theirs, w, reduction=reduction, pos_weight=p)
+        torch.testing.assert_close(loss, want, rtol=1e-13, atol=1e-14)
+        g = torch.randn_like(want)
+        for got, other in zip(torch.autograd.grad(loss, ours, g), torch.autograd.grad(want, theirs, g), strict=True):
+            torch.testing.assert_close(got, other, rtol=1e-13, atol=1e-14)
+
+
+def test_binary_cross_entropy_of_every_dtype(dtype):
+    x = torch.linspace(-90, 90, 2001).to(dtype)
+    for y in (torch.zeros_like(x), torch.ones_like(x), torch.linspace(0, 1, 2001).to(dtype)):
+        loss = ops.sigmoid_binary_cross_entropy(x, y, reduction="none")
+        n, t = numbers(x), numbers(y)
+        log = np.log1p(np.exp(-abs(n)))
+        want = (1 - t) * (np.maximum(n, 0) + log) + t * (np.maximum(-n, 0) + log)
+        assert_ulps(loss, want, 0.51 if dtype in HALVES else 4)
+    assert ops.sigmoid_binary_cross_entropy(x, y).dtype == dtype
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_derivatives_of_binary_cross_entropy(reduction):
+    x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    y = torch.rand(3, 4, dtype=torch.float64, requires_grad=True)
+    w, p = torch.rand(3, 1, dtype=torch.float64), torch.rand(4, dtype=torch.float64)
+    for weights in ((None, None), (w, p)):
+        f = lambda x, y: ops.sigmoid_binary_cross_entropy(x, y, *weights, reduction)  # noqa: B023, E731
+        assert gradcheck(f, (x, y), check_forward_ad=True)
+        assert gradgradcheck(f, (x, y), check_fwd_over_rev=True)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_vmap_of_binary_cross_entropy(reduction):
+    x, y, p = torch.randn(5, 3, 4), torch.rand(5, 3, 4), torch.rand(5, 4)
+
+    def f(x, y, p):
+        return ops.sigmoid_binary_cross_entropy(x, y, None, p, reduction)
+
+    for dims in ((0, 0, 0), (0, None, 0), (0, 0, None)):
+        args = [t if d == 0 else t[0] for t, d in zip((x, y, p), dims, strict=True)]
+        for g in (f,) if reduction == "none" else (f, func.grad(f)):
+            samples = [g(*(t if d is None else t[i] for t, d in zip(args, dims, strict=True))) for i in range(5)]
+            torch.testing.assert_close(func.vmap(g, dims)(*args), torch.stack(samples))
+
+
+@pytest.mark.cpu_only
+def test_a_reduced_loss_is_not_written_for_every_element():
+    x, y = torch.randn(64, 4096, requires_grad=True), torch.rand(64, 4096)
+    size = x.numel() * x.element_size()
+    with torch.profiler.profile(profile_memory=True) as profiler:
+        ops.sigmoid_binary_cross_entropy(x, y, None, torch.rand(4096)).backward()
+    taken = [e.nbytes() for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]" and e.nbytes() > 0]
+    assert [n for n in taken if n >= size // 4] == [size]
+
+
+# --------------------------------------------------------------------------------------------------------------- all
+
+X, CLASSES = torch.randn(3, 4), torch.tensor([1, 2, 3])
+WRONG = [
+    (lambda: ops.softmax(X, 2), IndexError, "softmax: dim=2 is out of range for self with 2 dimensions"),
+    (lambda: ops.log_softmax(X.int(), 1), TypeError, "log_softmax: self has dtype Int, expected Float"),
+    (lambda: ops.softmax_backward(X, X[:2], 1), ValueError, "softmax_backward: grad_output has shape"),
+    (
+        lambda: ops.softmax_cross_entropy(X, torch.tensor([1, 9, 0])),
+        IndexError,
+        "softmax_cross_entropy: target has the index 9, expected 0 to 3 for 4 classes, or ignore_index=-100",
+    ),
+    (lambda: ops.softmax_cross_entropy(X, torch.tensor([1, -1, 0])), IndexError, "target has the index -1"),
+    (lambda: ops.softmax_cross_entropy(X, CLASSES[:2]), ValueError, r"target has shape \[2\], expected \[3\]"),
+    (lambda: ops.softmax_cross_entropy(X, CLASSES.int()), TypeError, "target has dtype Int, expected Long"),
+    (lambda: ops.softmax_cross_entropy(X, X[:2]), ValueError, "target has shape"),
+    (lambda: ops.softmax_cross_entropy(X, CLASSES, X[0, :3]), ValueError, r"weight has shape \[3\], expected \[4\]"),
+    (lambda: ops.softmax_cross_entropy(X, CLASSES, reduction="avg"), ValueError, "reduction='avg', expected 'none'"),
+    (lambda: ops.softmax_cross_entropy(X, CLASSES, label_smoothing=1.5), ValueError, "label_smoothing=1.5, expected"),
+    (lambda: ops.softmax_cross_entropy(X, X, ignore_index=2), ValueError, "ignore_index=2 has no meaning"),
+    (
+        lambda: ops.softmax_cross_entropy(X, CLASSES, X[0].clone().requires_grad_()),
+        NotImplementedError,
+        "weight requires a gradient",
+    ),
+    (lambda: ops.softmax_cross_entropy(torch.tensor(1.0), torch.tensor(0)), ValueError, "self has no dimensions"),
+    (
+        lambda: ops.sigmoid_binary_cross_entropy(X, X[:, :1]),
+        ValueError,
+        r"sigmoid_binary_cross_entropy: target has shape \[3, 1\], but self has \[3, 4\]",
+    ),
+    (lambda: ops.sigmoid_binary_cross_entropy(X, X, X[:2]), ValueError, r"weight has shape \[2, 4\], which is not one"),
+    (lambda: ops.sigmoid_binary_cross_entropy(X, X, None, X[None]), ValueError, "pos_weight has shape"),
+    (lambda: ops.sigmoid_binary_cross_entropy(X, X, reduction="avg"), ValueError, "reduction='avg'"),
+    (
+        lambda: ops.sigmoid_binary_cross_entropy(X, X, None, X[0].clone().requires_grad_()),
+        NotImplementedError,
+        "pos_weight requires a gradient",
+    ),
+]
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("call,error,message", WRONG, ids=[m for _, _, m in WRONG])
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def losses(x, index, soft):
+    return (
+        ops.softmax(x, 1).square().sum()
+        + ops.log_softmax(x, 1).square().mean()
+        + ops.softmax_cross_entropy(x, index)
+        + ops.softmax_cross_entropy(x, soft, None, "sum", -100, 0.1)
+        + ops.sigmoid_binary_cross_entropy(x, soft)
+    )
+
+
+def test_compile():
+    compiled = torch.compile(losses, fullgraph=True, dynamic=True)
+    for n in (3, 5):
+        x = torch.randn(n, 4, requires_grad=True)
+        index, soft = torch.arange(n) % 4, torch.rand(n, 4)
+        (want,) = torch.autograd.grad(losses(x, index, soft), x)
+        loss = compiled(x, index, soft)
+        torch.testing.assert_close(loss, losses(x, index, soft))
+        torch.testing.assert_close(torch.autograd.grad(loss, x)[0], want)
+
+
+def test_export():
+    class Model(torch.nn.Module):
+        def forward(self, x, index, soft):
+            return losses(x, index, soft)
+
+    x, index, soft = torch.randn(3, 4), torch.tensor([0, 1, 2]), torch.rand(3, 4)
+    n = {0: torch.export.Dim("n", min=2)}
+    program = torch.export.export(Model(), (x, index, soft), dynamic_shapes=(n, n, n))
+    more = torch.randn(7, 4), torch.arange(7) % 4, torch.rand(7, 4)
+    torch.testing.assert_close(program.module()(*more), losses(*more))
+
+
+@pytest.mark.cpu_only
+def test_autocast_on_the_cpu():
+    """As torch's: softmax in the dtype that it is given, losses in float32."""
+    x, index, soft = torch.randn(3, 4).bfloat16(), torch.tensor([0, 1, 2]), torch.rand(3, 4).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert ops.softmax(x, 1).dtype == torch.softmax(x, 1).dtype
+        assert ops.log_softmax(x, 1).dtype == torch.log_softmax(x, 1).dtype
+        for target in (index, soft):
+            loss = ops.softmax_cross_entropy(x, target)
+            assert loss.dtype == F.cross_entropy(x, target).dtype == torch.float32
+            assert torch.equal(loss, ops.softmax_cross_entropy(x.float(), target.float() if target is soft else target))
+        assert ops.sigmoid_binary_cross_entropy(x, soft).dtype == torch.float32
+
+
+MODULES = {
+    "CrossEntropyLoss": lambda: {"ignore_index": 2, "reduction": "sum", "label_smoothing": 0.1},
+    "CrossEntropyLoss weight": lambda: {"weight": torch.tensor([1.0, 2.0, 3.0, 4.0])},
+    "BCEWithLogitsLoss": lambda: {"reduction": "none"},
+    "BCEWithLogitsLoss weight": lambda: {"weight": torch.rand(3, 1), "pos_weight": torch.tensor([1.0, 2.0, 3.0, 4.0])},
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_are_torchs(name):
+    arguments = MODULES[name]()
+    kind = name.split()[0]
+    ours, theirs = (getattr(library.nn, kind)(**arguments) for library in (actinium, torch))
+    assert repr(ours) == repr(theirs) and ours.state_dict().keys() == theirs.state_dict().keys()
+    x, target = torch.randn(3, 4), CLASSES if kind == "CrossEntropyLoss" else torch.rand(3, 4)
+    for module in (ours, torch.jit.script(ours)):
+        torch.testing.assert_close(module(x, target), theirs(x, target))
+
+
+@BOTH
+def test_what_the_backward_keeps(log):
+    """The output, and nothing else."""
+    x = torch.randn(4, 5, requires_grad=True)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        y = op(log)(x, 1)
+    assert [t.data_ptr() for t in kept] == [y.data_ptr()]
+
+
+def test_a_node_that_keeps_its_output_does_not_keep_itself():
+    class Witness:
+        pass
+
+    y = ops.softmax(torch.randn(4, 5, requires_grad=True), 1)
+    y.grad_fn.metadata["witness"] = witness = Witness()
+    alive = weakref.ref(witness)
+    gc.disable()
+    try:
+        del y, witness
+        assert alive() is None
+    finally:
+        gc.enable()
