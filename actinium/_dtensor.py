@@ -121,6 +121,7 @@ def _register_all():
         ops._dice_backward.default: (_dice, "xxpcc", "xg"),
         ops._dice_double_backward.default: (_dice, "xpxxpcc", "xxg"),
         ops._channel_stats.default: (_channel_stats, "x", "cc"),
+        ops._channel_stats_backward.default: (_channel_stats, "ccxc", "x"),
         ops._dice_gate.default: (_swish, "xpppp", "x"),
         ops._dice_gate_backward.default: (_swish, "xxpppp", "xgggg"),
         ops.maxout.default: (_maxout, "w", "x"),

@@ -165,6 +165,13 @@ def _channel_stats(info, in_dims, self, dim):
     return tuple(t.reshape(fold.size, fold.channels) for t in stats), (0, 0)
 
 
+def _channel_stats_backward(info, in_dims, grad_mean, grad_var, self, mean, dim):
+    fold = _Channels(info.batch_size, self, in_dims[2], dim)
+    grads = (fold.fold_parameter(grad_mean, in_dims[0]), fold.fold_parameter(grad_var, in_dims[1]))
+    x, mean = fold.fold(self, in_dims[2]), fold.fold_parameter(mean, in_dims[3])
+    return fold.unfold(ops._channel_stats_backward(*grads, x, mean, fold.dim)), 0
+
+
 # ---------------------------------------------------------------------------------------------------------- maxout
 
 
@@ -218,6 +225,7 @@ def register():
         ops._dice_backward.default: _dice(ops._dice_backward, (0, 1), (2, 3, 4), 2, 7, "xp"),
         ops._dice_double_backward.default: _dice(ops._dice_double_backward, (0, 2, 3), (1, 4, 5, 6), 4, 9, "xxp"),
         ops._channel_stats.default: _channel_stats,
+        ops._channel_stats_backward.default: _channel_stats_backward,
         ops._dice_gate.default: _swish(ops._dice_gate, (0,), (1, 2, 3, 4), "x"),
         ops._dice_gate_backward.default: _swish(ops._dice_gate_backward, (0, 1), (2, 3, 4, 5), "xpppp"),
         ops.maxout.default: _maxout(ops.maxout, 1),

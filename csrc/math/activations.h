@@ -35,7 +35,8 @@
   _(DiceMoments)                     \
   _(DiceDoubleBackward)              \
   _(DiceGateForward)                 \
-  _(DiceGateBackward)
+  _(DiceGateBackward)                \
+  _(ChannelStatsBackward)
 
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {

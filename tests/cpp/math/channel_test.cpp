@@ -31,6 +31,7 @@ const Shape kShapes[] = {
     {"DiceCenter", ChannelFormula::kDiceCenter, 2, 1, 5, 0},
     {"DiceGateForward", ChannelFormula::kDiceGateForward, 1, 1, 4, 0},
     {"DiceGateBackward", ChannelFormula::kDiceGateBackward, 2, 1, 4, 3},
+    {"ChannelStatsBackward", ChannelFormula::kChannelStatsBackward, 1, 1, 3, 0},
 };
 constexpr double kEps = 1e-3;
 constexpr int kMaxValues = 5;
@@ -80,6 +81,9 @@ void reference(ChannelFormula formula, const Wide* in, const Wide* params, Term*
       }
       return;
     }
+    case ChannelFormula::kChannelStatsBackward:
+      want[0] = Term(params[1]) + (Term(in[0]) - params[0]) * params[2];
+      return;
     case ChannelFormula::kDiceGateForward:
     case ChannelFormula::kDiceGateBackward: {
       const bool forward = formula == ChannelFormula::kDiceGateForward;
