@@ -151,6 +151,7 @@ def _register_all():
         ops.bias_act_backward.default: (_bias, "xxp", "xg"),
         ops.gated.packed: (_packed, "w", "x"),
         ops.gated_backward.packed: (_packed, "xw", "w"),
+        ops._channel_stats_backward.default: (_channel_stats, "ccxc", "x"),
         ops.maxout.default: (_maxout, "w", "x"),
         ops.maxout_with_indices.default: (_maxout, "w", "xx"),
         ops.maxout_backward.default: (_maxout, "xx", "w"),

@@ -166,6 +166,13 @@ def _channel_stats(info, in_dims, self, dim):
     return tuple(t.reshape(fold.size, fold.channels) for t in stats), (0, 0)
 
 
+def _channel_stats_backward(info, in_dims, grad_mean, grad_var, self, mean, dim):
+    fold = _Channels(info.batch_size, self, in_dims[2], dim)
+    grads = (fold.fold_parameter(grad_mean, in_dims[0]), fold.fold_parameter(grad_var, in_dims[1]))
+    x, mean = fold.fold(self, in_dims[2]), fold.fold_parameter(mean, in_dims[3])
+    return fold.unfold(ops._channel_stats_backward(*grads, x, mean, fold.dim)), 0
+
+
 # ------------------------------------------------------------------------------------------- maxout, packed gates
 
 
@@ -356,6 +363,7 @@ def register():
         ),
         ops._sigmoid_binary_cross_entropy.default: _binary_cross_entropy,
         ops._sigmoid_binary_cross_entropy_backward.default: _binary_cross_entropy_backward,
+        ops._channel_stats_backward.default: _channel_stats_backward,
     }
     # An out= form writes where it is told to, and has no batch of its own.
     rules |= {op: _pointwise(op) for op in pointwise() if not any(arg.is_out for arg in op._schema.arguments)}

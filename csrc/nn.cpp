@@ -158,7 +158,7 @@ void DiceImpl::reset() {
   const int64_t channels = options.num_features();
   alpha = register_parameter("alpha", torch::empty({options.shared_alpha() ? 1 : channels}));
   const auto learned = [&](const std::string& name, bool wanted) {
-    return register_parameter(name, wanted ? torch::empty({channels}) : torch::Tensor());
+    return register_parameter(name, wanted ? torch::empty({channels}) : torch::Tensor(), /*requires_grad=*/wanted);
   };
   weight = learned("weight", options.weight().has_value());
   bias = learned("bias", options.bias().has_value());

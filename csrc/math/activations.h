@@ -47,6 +47,7 @@
   _(DiceDoubleBackward)               \
   _(DiceGateForward)                  \
   _(DiceGateBackward)                 \
+  _(ChannelStatsBackward)             \
   _(BinaryCrossEntropyForward)        \
   _(BinaryCrossEntropyBackward)       \
   _(BinaryCrossEntropyTargetBackward) \

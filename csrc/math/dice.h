@@ -210,5 +210,17 @@ struct DiceGateBackward {
   T mean, scale, bias;
 };
 
+// What the gradients of a channel's mean and variance hand on to x. in: x; out: dx; params: mean, dmean / n, 2 dvar / n
+template <class T>
+struct ChannelStatsBackward {
+  static constexpr int kInputs = 1, kOutputs = 1, kParams = 3, kSums = 0;
+  ACTINIUM_HD ChannelStatsBackward(const T* params, double /*eps*/)
+      : mean(params[0]), shift(params[1]), slope(params[2]) {}
+  ACTINIUM_HD void operator()(const T* in, T* out, T* /*sums*/) const {
+    out[0] = Prim<T>::fma(in[0] - mean, slope, shift);
+  }
+  T mean, shift, slope;
+};
+
 }  // namespace ACTINIUM_TARGET
 }  // namespace actinium::math

@@ -6,7 +6,6 @@
 //   _dice_with_stats   the gate, with scale and bias from mean, variance, eps, weight and bias
 //
 // The last two are composite: what they do is arithmetic of a number per channel, but for the mask.
-#include <ATen/ops/addcmul.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/square.h>
@@ -110,10 +109,15 @@ using Gate = Differentiable<DiceGate>;
 // ----------------------------------------------------------------------------------------------------- statistics
 
 using Stats = std::tuple<Tensor, Tensor>;
-using StatsSignature = Stats(const Tensor&, int64_t);
+using StatsForward = Stats(const Tensor&, int64_t);
+using StatsBackward = Tensor(const OptionalTensor&, const OptionalTensor&, const Tensor&, const Tensor&, int64_t);
 
-const auto& channel_stats_op() {
-  static const auto op = find_op<StatsSignature>("_channel_stats");
+const auto& stats_op() {
+  static const auto op = find_op<StatsForward>("_channel_stats");
+  return op;
+}
+const auto& stats_backward_op() {
+  static const auto op = find_op<StatsBackward>("_channel_stats_backward");
   return op;
 }
 
@@ -130,17 +134,37 @@ Stats channel_stats(const Tensor& self, int64_t dim) {
   return call.stats(call.dense(self));
 }
 
-// x, and its deviations from the mean of each channel. The mean that a node keeps is not a function of x, as the one
-// that is differentiated once more has to be.
+Tensor channel_stats_backward(const OptionalTensor& grad_mean, const OptionalTensor& grad_var, const Tensor& self,
+                              const Tensor& mean, int64_t dim) {
+  const char* const op = "_channel_stats_backward";
+  check_input(op, "self", self);
+  dim = wrap_dim(op, self, dim);
+  const SymInt channels = channels_of(self, dim);
+  check_parameter(op, "mean", mean, self, channels, dim, /*one_allowed=*/false);
+  if (grad_mean) check_parameter(op, "grad_mean", *grad_mean, self, channels, dim, /*one_allowed=*/false);
+  if (grad_var) check_parameter(op, "grad_var", *grad_var, self, channels, dim, /*one_allowed=*/false);
+  if (self.is_meta()) return output_like(self);
+  const ChannelCall call(op, self, dim, channels.expect_int());
+  const Tensor dx = call.new_output();
+  const double n = static_cast<double>(call.per_channel());
+  const auto share = [&](const OptionalTensor& grad, double times) {
+    return call.parameter(grad ? *grad * (times / n) : at::zeros_like(mean));
+  };
+  call.run(ChannelFormula::kChannelStatsBackward, {call.dense(self)}, {dx},
+           {call.parameter(mean), share(grad_mean, 1), share(grad_var, 2)}, {});
+  return dx;
+}
+
+// x, and its deviations from the mean of each channel, in ops that can be differentiated: what is taken of them is
+// differentiated once more. The mean that a node keeps is not a function of x.
 struct Deviations {
   Tensor x, deviations;
   c10::SymFloat n;  // values per channel
   int64_t dim;
-  Deviations(const Tensor& self, const Tensor& kept_mean, int64_t dim_) : x(in_opmath(self)), n(1) {
+  Deviations(const Tensor& self, int64_t dim_) : x(in_opmath(self)), n(1) {
     dim = wrap_dim("_channel_stats", self, dim_);
     n = c10::SymFloat(self.sym_numel()) / c10::SymFloat(channels_of(self, dim));
-    const Tensor mean = at::GradMode::is_enabled() ? channel_sum(x, dim) / n : kept_mean;
-    deviations = x - along_dim(mean, x, dim);
+    deviations = x - along_dim(channel_sum(x, dim) / n, x, dim);
   }
 };
 
@@ -149,18 +173,17 @@ struct StatsGrad {
   static constexpr int kSaved = 2;
   std::tuple<int64_t> numbers;
   variable_list operator()(const variable_list& grads, const std::array<Tensor, 2>& saved, const Wanted&) const {
-    const Deviations v(saved[0], saved[1], std::get<0>(numbers));
+    const auto [dim] = numbers;
+    if (!at::GradMode::is_enabled() && !has_tangent(saved[0]) && !has_tangent(grads[0]) && !has_tangent(grads[1])) {
+      return {stats_backward_op().call(optional(grads[0]), optional(grads[1]), saved[0], saved[1], dim)};
+    }
+    const Deviations v(saved[0], dim);
     const auto share = [&](const Tensor& grad, double times) {
       return along_dim(grad * (c10::SymFloat(times) / v.n), v.x, v.dim);
     };
     Tensor dx;
-    if (!grads[1].defined()) {
-      dx = share(grads[0], 1).expand_as(v.x);
-    } else if (!grads[0].defined()) {
-      dx = share(grads[1], 2) * v.deviations;
-    } else {
-      dx = at::addcmul(share(grads[0], 1), share(grads[1], 2), v.deviations);
-    }
+    if (grads[0].defined()) dx = share(grads[0], 1).expand_as(v.x);
+    if (grads[1].defined()) dx = add_defined(dx, share(grads[1], 2) * v.deviations);
     return {dx.to(saved[0].scalar_type())};
   }
 };
@@ -168,13 +191,13 @@ struct StatsGrad {
 Stats channel_stats_autograd(DispatchKeySet keys, const Tensor& self, int64_t dim) {
   auto node = record(StatsGrad{{dim}}, self);
   auto [mean, var] =
-      below_autograd([&] { return channel_stats_op().redispatch(keys & c10::after_autograd_keyset, self, dim); });
+      below_autograd([&] { return stats_op().redispatch(keys & c10::after_autograd_keyset, self, dim); });
   // Not the output itself, which would hold the node that holds it.
   if (node) node->save(self, below_autograd([&] { return mean.detach(); }));
   attach(mean, node);
   attach(var, node);
   if (has_tangent(self)) {
-    const Deviations v(primal(self), primal(mean), dim);
+    const Deviations v(primal(self), dim);
     const Tensor t = in_opmath(tangent(self));
     set_tangent(mean, channel_sum(t, v.dim) / v.n);
     set_tangent(var, channel_sum(v.deviations * t, v.dim) * (c10::SymFloat(2) / v.n));
@@ -189,7 +212,7 @@ MaskedStats dice_stats(const Tensor& self, const OptionalTensor& mask, int64_t d
   dim = wrap_dim(op, self, dim);
   const auto options = self.options().dtype(opmath_type(self.scalar_type()));
   if (!mask) {
-    auto [mean, var] = channel_stats_op().call(self, dim);
+    auto [mean, var] = stats_op().call(self, dim);
     const SymInt channels = channels_of(self, dim);
     return {mean, var, at::full({}, c10::SymFloat(self.sym_numel()) / c10::SymFloat(channels), options)};
   }
@@ -219,6 +242,8 @@ void define_dice_gate(torch::Library& m) {
   const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
   Gate::define(m, "Tensor self, Tensor alpha, Tensor mean, Tensor scale, Tensor bias", ", int dim", tags);
   m.def("_channel_stats(Tensor self, int dim) -> (Tensor mean, Tensor var)", tags);
+  m.def("_channel_stats_backward(Tensor? grad_mean, Tensor? grad_var, Tensor self, Tensor mean, int dim) -> Tensor",
+        tags);
   m.def("_dice_stats(Tensor self, Tensor? mask, int dim) -> (Tensor mean, Tensor var, Tensor count)", tags);
   m.def(
       "_dice_with_stats(Tensor self, Tensor alpha, Tensor mean, Tensor var, Tensor? weight, Tensor? bias, float eps, "
@@ -231,6 +256,7 @@ namespace {
 void device(torch::Library& m) {
   Gate::device(m);
   m.impl("_channel_stats", TORCH_FN(channel_stats));
+  m.impl("_channel_stats_backward", TORCH_FN(channel_stats_backward));
 }
 void composite(torch::Library& m) {
   m.impl("_dice_stats", TORCH_FN(dice_stats));

@@ -181,7 +181,7 @@ def test_every_operator_that_torch_has_is_replaced():
 @every_replaced
 def test_replaced(old, text):
     new, report = convert(copy.deepcopy(old), return_report=True)
-    assert repr(new) == text and type(new).__module__ == "actinium.nn"
+    assert repr(new) == text and type(new).__module__.startswith("actinium.nn")
     assert report.replaced == [("", f"{type(old).__module__}.{type(old).__qualname__}", text)] and not report.left
     for got, want in zip(run(new), run(copy.deepcopy(old)), strict=True):
         assert_close(got, want)

@@ -485,6 +485,17 @@ def test_a_mask_of_all_is_none():
     assert_close(*statistics)
 
 
+def test_a_mask_for_each_of_a_batch():
+    xs = torch.stack((sample(), 2 * sample()))
+    masks = torch.stack((masked(xs[0], 1), ~masked(xs[0], 1)))
+    alpha = channels(xs[0], 1, -1, 1)
+
+    def f(x, mask):
+        return ops.dice(x, alpha, None, None, True, 0.1, 1e-8, 1, mask)
+
+    assert_close(vmap(f)(xs, masks), torch.stack([f(x, mask) for x, mask in zip(xs, masks, strict=True)]))
+
+
 # ------------------------------------------------------------------------------------------------------------ errors
 
 X, ALPHA = torch.randn(2, C, 4), torch.zeros(C)

@@ -69,6 +69,7 @@ CALLS = {
         wants(X, BETA) + (MEAN, VAR, True, 0.1, 1e-8, 1, WINNERS[:, 0] == 0, *wants(BETA, MEAN), "both", False),
     ],
     "_channel_stats": [wants(X) + (1,), wants(X.mT) + (-1,)],
+    "_channel_stats_backward": [(BETA, MEAN, X, MEAN, 1), (None, MEAN, X, BETA, 1), (MEAN, None, X.mT, BETA, -1)],
     "_dice_gate": [wants(X, BETA, MEAN, VAR, BETA) + (1,)],
     "_dice_gate_backward": [
         wants(G, X, BETA, MEAN, VAR, BETA) + (1, [True, True, True, True, True]),

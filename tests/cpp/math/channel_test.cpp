@@ -36,6 +36,7 @@ const Shape kShapes[] = {
     {"BinaryCrossEntropyTargetBackward", ChannelFormula::kBinaryCrossEntropyTargetBackward, 1, 1, 2, 0},
     {"BinaryCrossEntropyEachBackward", ChannelFormula::kBinaryCrossEntropyEachBackward, 3, 1, 2, 0},
     {"BinaryCrossEntropyEachTargetBackward", ChannelFormula::kBinaryCrossEntropyEachTargetBackward, 2, 1, 2, 0},
+    {"ChannelStatsBackward", ChannelFormula::kChannelStatsBackward, 1, 1, 3, 0},
 };
 constexpr double kEps = 1e-3;
 constexpr int kMaxValues = 5;
@@ -85,6 +86,9 @@ void reference(ChannelFormula formula, const Wide* in, const Wide* params, Term*
       }
       return;
     }
+    case ChannelFormula::kChannelStatsBackward:
+      want[0] = Term(params[1]) + (Term(in[0]) - params[0]) * params[2];
+      return;
     case ChannelFormula::kDiceGateForward:
     case ChannelFormula::kDiceGateBackward: {
       const bool forward = formula == ChannelFormula::kDiceGateForward;
