@@ -84,6 +84,13 @@ def _maxout_bias(tensors, arguments):
             yield {"w": p, "x": p, "p": dist.tensor.Replicate()}
 
 
+def _rows(tensors, arguments):
+    """What softmax is taken along stays whole."""
+    x = tensors["x"]
+    dim = arguments["dim"] % max(x[-1].ndim, 1)
+    return [{"x": p} for p in _placements(x) if p.is_replicate() or p.dim != dim]
+
+
 def _packed(tensors, arguments):
     """Gate and up stay together."""
     wide = tensors["w"]
@@ -152,6 +159,10 @@ def _register_all():
         ops.gated.packed: (_packed, "w", "x"),
         ops.gated_backward.packed: (_packed, "xw", "w"),
         ops._channel_stats_backward.default: (_channel_stats, "ccxc", "x"),
+        ops._softmax.default: (_rows, "x", "x"),
+        ops._log_softmax.default: (_rows, "x", "x"),
+        ops.softmax_backward.default: (_rows, "xx", "x"),
+        ops.log_softmax_backward.default: (_rows, "xx", "x"),
         ops.maxout.default: (_maxout, "w", "x"),
         ops.maxout_with_indices.default: (_maxout, "w", "xx"),
         ops.maxout_backward.default: (_maxout, "xx", "w"),

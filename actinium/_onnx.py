@@ -268,7 +268,7 @@ def maxout(self, pieces, dim=1, layout="unit"):
 
 def maxout_bias(self, bias):
     op = _opset()
-    sums = _wide(op, self) + _wide(op, op.Reshape(bias, [-1]))
+    sums = _wide(op, self) + op.Reshape(_wide(op, bias), [-1])
     pieces, units = bias.shape
     values = _rounded(op, maxout(sums, pieces, -1, "piece"), self)
     winners = op.ArgMax(op.Reshape(sums, [*([0] * (len(self.shape) - 1)), pieces, units]), axis=-2, keepdims=0)

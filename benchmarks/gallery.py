@@ -9,7 +9,7 @@ counter-examples from the operators; tests/python/test_gallery.py evaluates the 
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from operator import gt, lt, ne
@@ -28,6 +28,7 @@ from actinium.functional import (
     leaky_relu,
     maxout,
     mish,
+    prelu,
     quick_gelu,
     relu,
     selu,
@@ -36,6 +37,7 @@ from actinium.functional import (
     tanh,
 )
 from markdown_table import markdown
+from rows import OPS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = "docs/gallery.md"
@@ -443,6 +445,39 @@ ENTRIES = (
         ),
     ),
     Entry(
+        title="PReLU",
+        operator="prelu",
+        formula="""
+            f(x) = x if x > 0, else w·x
+            f'(x) = 1 if x > 0, else w
+            ∂f/∂w = 0 if x > 0, else x
+        """,
+        note="w is `weight`, one number, or one for each channel; its gradient is summed over all that it is multiplied "
+        "with.",
+        source=paper(
+            "He, Zhang, Ren and Sun",
+            "Delving Deep into Rectifiers: Surpassing Human-Level Performance on ImageNet Classification",
+            2015,
+            "1502.01852",
+            "equation 1",
+        ),
+        use="In place of LeakyReLU, where the network shall learn the slope: face recognition, super-resolution. Without "
+        "weight decay, which would draw the slope to 0 and so to ReLU.",
+        function=lambda x, w: prelu(x, w, 0),
+        curves=({"w": 0.25}, {"w": -0.5}),
+        by="w",
+        accuracy=("leaky_relu",),
+        speed=("prelu",),
+        wrong=(
+            Wrong(
+                said="It is max(w·x, x).",
+                counter="torch.maximum(w * x, x) != prelu(x, w)",
+                right="For w ≤ 1 alone; nothing keeps a learned w there.",
+                at={"x": -1.0, "w": 2.0},
+            ),
+        ),
+    ),
+    Entry(
         title="Sigmoid",
         operator="sigmoid",
         formula="""
@@ -688,9 +723,17 @@ def row(path: str, title: str, *cells: str) -> dict[str, str]:
     raise LookupError(f"{path} has no row {' '.join(cells)!r} under {title!r}")
 
 
+def measured(path: str, names: Iterable[str]) -> bool:
+    """Whether the report holds the operators of an entry, which `scripts/accuracy` and `scripts/bench` know of."""
+    unknown = [name for name in names if name not in OPS]
+    return bool(unknown) or any(re.search(rf"^\| {re.escape(name)} ", report(path), re.MULTILINE) for name in names)
+
+
 def accuracy(entry: Entry) -> list[str]:
     if not entry.accuracy:
         return ["Accuracy: the result is one of the inputs, and nothing is rounded.", ""]
+    if not measured(ACCURACY, entry.accuracy):
+        return ["Accuracy: not measured yet on all inputs (`scripts/accuracy`).", ""]
     # The instruction sets are in the order of their age: the last row of a function is that of the best one.
     found = [(name, which, row(ACCURACY, "float32", name, which)) for name in entry.accuracy for which in ("f", "f'")]
     return markdown(
@@ -703,6 +746,9 @@ def accuracy(entry: Entry) -> list[str]:
 
 
 def speed(entry: Entry) -> list[str]:
+    if not measured(PERFORMANCE, entry.speed):
+        return ["Speed: not measured yet (`scripts/bench`).", ""]
+
     def builtin(name: str) -> str:
         if found := re.search(rf"^- {re.escape(name)}: (.*)$", report(PERFORMANCE), re.MULTILINE):
             return found[1]

@@ -99,8 +99,14 @@ struct Differentiable<Op, std::index_sequence<I...>, std::tuple<Number...>> {
     static std::string name() { return camel_case(Op::name()) + "BackwardBackward" + (*Op::kOverload ? "1" : "0"); }
     static constexpr int kSaved = Op::kInputs + 1;
     Kept numbers;
-    variable_list operator()(const variable_list& grads, const std::array<Tensor, kSaved>& saved, const Wanted&) const {
-      return differentiate_backward(grads, saved[0], {saved[I + 1]...}, numbers);
+    variable_list operator()(const variable_list& grads, const std::array<Tensor, kSaved>& saved,
+                             const Wanted& wanted) const {
+      variable_list found = differentiate_backward(grads, saved[0], {saved[I + 1]...}, numbers);
+      // What a backward does not depend on has a gradient of zeros.
+      for (size_t i = 0; i < found.size(); ++i) {
+        if (wanted(i) && !found[i].defined()) found[i] = at::zeros_like(saved[i]);
+      }
+      return found;
     }
   };
 

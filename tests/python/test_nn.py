@@ -44,8 +44,8 @@ MODULES = {
     ),
     "PReLU": (lambda **k: actinium.nn.PReLU(**k), "PReLU(num_parameters=1)", ["weight"]),
     "PReLU channels": (
-        lambda **k: actinium.nn.PReLU(6, 0.5, dim=-1, **k),
-        "PReLU(num_parameters=6, dim=-1)",
+        lambda **k: actinium.nn.PReLU(6, 0.5, **k),
+        "PReLU(num_parameters=6)",
         ["weight"],
     ),
     "Sigmoid": (lambda **k: actinium.nn.Sigmoid(), "Sigmoid()", []),

@@ -20,7 +20,7 @@ const Builtin kBuiltins[] = {
     {"silu", at::silu, [](const Tensor& x) { return swish(x); }},
     {"gelu", [](const Tensor& x) { return at::gelu(x); }, gelu},
     {"gelu, tanh", [](const Tensor& x) { return at::gelu(x, "tanh"); }, gelu_tanh},
-    {"elu", [](const Tensor& x) { return at::elu(x, 1.5); }, [](const Tensor& x) { return elu(x, 1.5); }},
+    {"elu", [](const Tensor& x) { return at::elu(x, 1.5); }, [](const Tensor& x) { return actinium::elu(x, 1.5); }},
     {"sigmoid", at::sigmoid, sigmoid, false},
     {"tanh", at::tanh, tanh, false},
     {"selu", at::selu, selu},
