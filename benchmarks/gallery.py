@@ -452,8 +452,8 @@ ENTRIES = (
             f'(x) = 1 if x > 0, else w
             ∂f/∂w = 0 if x > 0, else x
         """,
-        note="w is `weight`, one number, or one for each channel; its gradient is summed over all that it is multiplied "
-        "with.",
+        note="w is `weight`, one number, or one for each channel; its gradient is summed over all that it is "
+        "multiplied with.",
         source=paper(
             "He, Zhang, Ren and Sun",
             "Delving Deep into Rectifiers: Surpassing Human-Level Performance on ImageNet Classification",
@@ -461,8 +461,8 @@ ENTRIES = (
             "1502.01852",
             "equation 1",
         ),
-        use="In place of LeakyReLU, where the network shall learn the slope: face recognition, super-resolution. Without "
-        "weight decay, which would draw the slope to 0 and so to ReLU.",
+        use="In place of LeakyReLU, where the network shall learn the slope: face recognition, super-resolution. "
+        "Without weight decay, which would draw the slope to 0 and so to ReLU.",
         function=lambda x, w: prelu(x, w, 0),
         curves=({"w": 0.25}, {"w": -0.5}),
         by="w",
