@@ -309,8 +309,8 @@ def ready(makers: Contenders) -> tuple[dict[str, Call], dict[str, str]]:
             if name not in ("copy", "aligned"):
                 got = _first(result)
                 want = got if want is None else want
-                # Of what is usual for these inputs: a builtin that takes a result of 8 bits back may have few digits of a
-                # single gradient that is small.
+                # Of what is usual for these inputs: a builtin that takes a result of 8 bits back may have few digits of
+                # a single gradient that is small.
                 near = (got - want).abs() <= SAME * want.abs().max().clamp(min=1)
                 if near.double().mean() < 1 - SAME:
                     raise Different(f"{name} has another result than ours")
