@@ -248,7 +248,7 @@ def dice_gate(dim):
         name=f"dice_gate(dim={dim})",
         base="_dice_gate",
         arguments=lambda x, *learned: (*learned, dim),
-        learned=lambda x: (channels(x, dim) - 1, *(t.to(x.dtype) for t in running(x, dim)), channels(x, dim) - 0.9),
+        learned=lambda x: (channels(x, dim) - 1, *(t.to(x.dtype) for t in running(x, dim)), channels(x, dim) - 0.875),
         composite=composite,
         exact=exact,
         dim=dim,
