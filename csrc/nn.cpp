@@ -238,7 +238,8 @@ MaxoutLinearImpl::MaxoutLinearImpl(const MaxoutLinearOptions& options_) : option
 void MaxoutLinearImpl::reset() {
   const int64_t pieces = options.pieces(), units = options.out_features();
   weight = register_parameter("weight", torch::empty({pieces, units, options.in_features()}));
-  bias = register_parameter("bias", options.bias() ? torch::empty({pieces, units}) : torch::Tensor());
+  bias = register_parameter("bias", options.bias() ? torch::empty({pieces, units}) : torch::Tensor(),
+                            /*requires_grad=*/options.bias());
   reset_parameters();
 }
 
