@@ -13,7 +13,7 @@ namespace {
 // ", params=[1.5]", or nothing where there are none.
 std::string with_params(const std::vector<double>& params) {
   std::ostringstream text;
-  for (const double p : params) text << (&p == params.data() ? ", params=[" : ", ") << p;
+  for (const double& p : params) text << (&p == params.data() ? ", params=[" : ", ") << p;
   return params.empty() ? "" : text.str() + "]";
 }
 
