@@ -20,20 +20,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
+from rows import POINTWISE
+
 ROOT = Path(__file__).resolve().parents[1]
-POINTWISE = (
-    "mish",
-    "swish",
-    "gelu",
-    "gelu_tanh",
-    "quick_gelu",
-    "selu",
-    "elu",
-    "relu",
-    "leaky_relu",
-    "sigmoid",
-    "tanh",
-)
 OPS = (*POINTWISE, "dice")
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 CAPABILITIES = ("default", "avx2", "avx512")

@@ -4,22 +4,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rows import CALL, NOISE
+from rows import CALL, NOISE, POINTWISE
 
-OPS = (
-    "mish",
-    "swish(1)",
-    "swish(1.5)",
-    "gelu",
-    "gelu_tanh",
-    "quick_gelu",
-    "selu",
-    "elu",
-    "relu",
-    "leaky_relu",
-    "sigmoid",
-    "tanh",
-)
+# Swish by both of its formulas.
+OPS = tuple(name for op in POINTWISE for name in (("swish(1)", "swish(1.5)") if op == "swish" else (op,)))
 DIRECTIONS = ("forward", "backward", "double_backward")
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 FULL = 1 << 28  # elements, far beyond every cache

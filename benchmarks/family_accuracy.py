@@ -13,13 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from markdown_table import markdown
+from ulp import numbers, spacing
 
 ours = torch.ops.actinium
 Long = np.ndarray  # of longdouble
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-# Bits of the mantissa, the hidden one included, and the exponent of the smallest normal number.
-FORMATS = {torch.float32: (24, -126), torch.float64: (53, -1022), torch.bfloat16: (8, -126), torch.float16: (11, -14)}
 ROWS, COLUMNS = 1024, 1024
 
 
@@ -183,25 +182,13 @@ class Figure:
         return self.ours <= self.bound
 
 
-def _numbers(t: Tensor) -> np.ndarray:
-    t = t.detach()
-    if not t.is_floating_point():
-        return t.numpy()
-    return (t if t.dtype == torch.float64 else t.float()).numpy().astype(np.longdouble)
-
-
-def _spacing(value: Long | float, dtype: torch.dtype) -> Long:
-    bits, smallest = FORMATS[dtype]
-    return np.ldexp(np.longdouble(1), np.maximum(np.frexp(value)[1] - 1, smallest) - (bits - 1))
-
-
 def _ulps(got: Tensor, want: Long, size: Long | float) -> float:
-    error = abs(_numbers(got) - want)
+    error = abs(numbers(got) - want)
     if got.dtype.itemsize == 2:
         # What float32 is off before it is rounded.
-        error = np.maximum(0, error - 4 * _spacing(np.abs(size), torch.float32) * (np.abs(size) > 0))
+        error = np.maximum(0, error - 4 * spacing(np.abs(size), torch.float32) * (np.abs(size) > 0))
         size = 0
-    return float((error / _spacing(np.maximum(abs(want), size), got.dtype)).max())
+    return float((error / spacing(np.maximum(abs(want), size), got.dtype)).max())
 
 
 def measure(library: Path) -> list[Figure]:
@@ -212,7 +199,7 @@ def measure(library: Path) -> list[Figure]:
         for dtype in DTYPES:
             given = case.inputs(torch.Generator().manual_seed(0))
             leaves = {name: t.to(dtype).requires_grad_() if t.is_floating_point() else t for name, t in given.items()}
-            wanted = case.exact(*map(_numbers, leaves.values()))
+            wanted = case.exact(*(numbers(t) if t.is_floating_point() else t.numpy() for t in leaves.values()))
             found = {}
             for side in ("ours", "builtin"):
                 y = getattr(case, side)(*leaves.values())

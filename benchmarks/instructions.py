@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PASSES = ("forward", "backward", "double backward")
-# Vectors that the main loop computes side by side; see Several in csrc/cpu/kernels/pointwise.cpp.
+# Vectors that the main loop computes side by side; see Several in csrc/cpu/rows.h.
 VECTORS = (4, 4, 2)
 REGISTER = {"AVX512": "zmm", "AVX2": "ymm"}
 # By what a processor has of its own for them.

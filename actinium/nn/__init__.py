@@ -50,7 +50,21 @@ __all__ = [
 ]
 
 
-class Mish(Module):
+class _InPlace(Module):
+    """An activation whose only option is where its result goes."""
+
+    __constants__ = ["inplace"]
+    inplace: bool
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        return "inplace=True" if self.inplace else ""
+
+
+class Mish(_InPlace):
     r"""Mish, :math:`x \tanh(\ln(1 + e^x))`; see :func:`actinium.functional.mish`.
 
     Args:
@@ -60,18 +74,8 @@ class Mish(Module):
         ``(*)`` to ``(*)``.
     """
 
-    __constants__ = ["inplace"]
-    inplace: bool
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return F.mish(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
 
 
 class Swish(Module):
@@ -182,7 +186,7 @@ class QuickGELU(Module):
         return F.quick_gelu(input)
 
 
-class SELU(Module):
+class SELU(_InPlace):
     r"""SELU; see :func:`actinium.functional.selu`.
 
     A network keeps mean 0 and variance 1 from layer to layer if its weights come from
@@ -196,18 +200,8 @@ class SELU(Module):
         ``(*)`` to ``(*)``.
     """
 
-    __constants__ = ["inplace"]
-    inplace: bool
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return F.selu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
 
 
 class ELU(Module):
@@ -237,7 +231,7 @@ class ELU(Module):
         return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
 
 
-class ReLU(Module):
+class ReLU(_InPlace):
     r"""ReLU, :math:`\max(0, x)`; see :func:`actinium.functional.relu`.
 
     Args:
@@ -247,18 +241,8 @@ class ReLU(Module):
         ``(*)`` to ``(*)``.
     """
 
-    __constants__ = ["inplace"]
-    inplace: bool
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return F.relu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
 
 
 class LeakyReLU(Module):

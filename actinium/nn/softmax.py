@@ -10,7 +10,21 @@ from actinium import functional as F
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "LogSoftmax", "Softmax"]
 
 
-class Softmax(Module):
+class _AlongDim(Module):
+    """A function of the rows along a dim."""
+
+    __constants__ = ["dim"]
+    dim: int
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Softmax(_AlongDim):
     r"""Softmax along ``dim``; see :func:`actinium.functional.softmax`.
 
     Args:
@@ -20,21 +34,11 @@ class Softmax(Module):
         ``(*)`` to ``(*)``.
     """
 
-    __constants__ = ["dim"]
-    dim: int
-
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
     def forward(self, input: Tensor) -> Tensor:
         return F.softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
-
-class LogSoftmax(Module):
+class LogSoftmax(_AlongDim):
     r"""The logarithm of softmax along ``dim``; see :func:`actinium.functional.log_softmax`.
 
     Args:
@@ -44,18 +48,8 @@ class LogSoftmax(Module):
         ``(*)`` to ``(*)``.
     """
 
-    __constants__ = ["dim"]
-    dim: int
-
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
 
 class CrossEntropyLoss(Module):

@@ -160,8 +160,7 @@ Tensor composite(const Tensor& self, const Tensor& target, const OptionalTensor&
                  const OptionalTensor& pos_weight, Text reduction) {
   check_input(kName, "self", self);
   check_input(kName, "target", target);
-  TORCH_CHECK_VALUE(reduction == "none" || reduction == "mean" || reduction == "sum", kName, ": reduction='", reduction,
-                    "', expected 'none', 'mean' or 'sum'");
+  check_reduction(kName, reduction);
   // As in torch.
   for (const auto& [argument, w] : {std::pair("weight", weight), std::pair("pos_weight", pos_weight)}) {
     TORCH_CHECK_NOT_IMPLEMENTED(!w || !(torch::autograd::compute_requires_grad(*w) || has_tangent(*w)), kName, ": ",

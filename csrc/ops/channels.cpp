@@ -124,4 +124,20 @@ std::pair<Tensor, Tensor> ChannelCall::stats(const Tensor& input) const {
   return {mean, var};
 }
 
+std::tuple<Tensor, Tensor> parameter_backward(const char* op, math::ChannelFormula formula, const Tensor& grad,
+                                              const Tensor& self, const char* argument, const Tensor& parameter,
+                                              int64_t dim, std::array<bool, 2> mask) {
+  const SymInt channels = check_channels(op, self, argument, parameter, dim);
+  check_like(op, "grad_output", grad, self);
+  if (self.is_meta()) {
+    return {mask[0] ? output_like(self) : Tensor(), mask[1] ? at::empty_like(parameter) : Tensor()};
+  }
+  const ChannelCall call(op, self, dim, channels.expect_int());
+  const Tensor by_self = mask[0] ? call.new_output() : Tensor(), sums = mask[1] ? call.new_sums(1) : Tensor();
+  if (mask[0] || mask[1]) {
+    call.run(formula, {call.dense(grad), call.dense(self)}, {by_self}, {call.parameter(parameter)}, sums);
+  }
+  return {by_self, mask[1] ? sums.view(parameter.sizes()).to(parameter.scalar_type()) : Tensor()};
+}
+
 }  // namespace actinium::ops

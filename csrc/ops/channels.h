@@ -2,7 +2,9 @@
 // Tensors seen as [outer, channels, inner] in the order of their memory, for the ops with one parameter per channel.
 #include <ATen/ops/empty.h>
 
+#include <array>
 #include <initializer_list>
+#include <tuple>
 
 #include "csrc/math/activations.h"
 #include "csrc/ops/common.h"
@@ -54,5 +56,11 @@ class ChannelCall {
   Tensor like_;  // self, or a copy of it that is dense
   int64_t outer_, channels_, inner_;
 };
+
+// The backward kernel of an op with one parameter, for the device and Meta: the gradients by self and by the parameter,
+// those that mask asks for, of a formula with one sum.
+std::tuple<Tensor, Tensor> parameter_backward(const char* op, math::ChannelFormula formula, const Tensor& grad,
+                                              const Tensor& self, const char* argument, const Tensor& parameter,
+                                              int64_t dim, std::array<bool, 2> mask);
 
 }  // namespace actinium::ops

@@ -48,6 +48,11 @@ const Backend& backend_of(const char* op, const Tensor& self) {
   return *found;
 }
 
+void check_reduction(const char* op, c10::string_view reduction) {
+  TORCH_CHECK_VALUE(reduction == "none" || reduction == "mean" || reduction == "sum", op, ": reduction='", reduction,
+                    "', expected 'none', 'mean' or 'sum'");
+}
+
 c10::ScalarType opmath_type(c10::ScalarType dtype) { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
 
 Tensor output_like(const Tensor& self) {

@@ -34,6 +34,9 @@ void check_like(const char* op, const char* argument, const Tensor& t, const Ten
 // The op's kernels for the device of self, or an error that says what to load.
 const Backend& backend_of(const char* op, const Tensor& self);
 
+// "none", "mean" or "sum".
+void check_reduction(const char* op, c10::string_view reduction);
+
 // float32 for the 16-bit types, else the dtype itself: what parameters and sums are computed in.
 c10::ScalarType opmath_type(c10::ScalarType dtype);
 

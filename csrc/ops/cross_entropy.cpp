@@ -50,8 +50,6 @@ const auto& backward_op() {
 int64_t class_dim(const Tensor& self) { return self.dim() == 1 ? 0 : 1; }
 
 int64_t reduction_of(Text reduction) {
-  TORCH_CHECK_VALUE(reduction == "none" || reduction == "mean" || reduction == "sum", kName, ": reduction='", reduction,
-                    "', expected 'none', 'mean' or 'sum'");
   return reduction == "none" ? at::Reduction::None : reduction == "mean" ? at::Reduction::Mean : at::Reduction::Sum;
 }
 
@@ -63,7 +61,7 @@ std::vector<SymInt> check(const Tensor& self, const Tensor& target, const Option
   check_input(kName, "self", self);
   TORCH_CHECK_TYPE(target.defined(), kName, ": target is None, expected a Tensor");
   TORCH_CHECK_VALUE(self.dim() >= 1, kName, ": self has no dimensions, expected at least 1");
-  reduction_of(reduction);
+  check_reduction(kName, reduction);
   TORCH_CHECK_VALUE(0 <= label_smoothing && label_smoothing <= 1, kName, ": label_smoothing=", label_smoothing,
                     ", expected a number from 0 to 1");
   TORCH_CHECK(target.device() == self.device(), kName, ": target is on ", target.device(), ", but self is on ",

@@ -28,19 +28,8 @@ struct Prelu {
 
   static Gradients backward(const Tensor& grad, const Tensor& self, const Tensor& weight, int64_t dim,
                             std::array<bool, 2> mask) {
-    const char* const op = "prelu_backward";
-    const SymInt channels = check_channels(op, self, "weight", weight, dim);
-    check_like(op, "grad_output", grad, self);
-    if (self.is_meta()) {
-      return {mask[0] ? output_like(self) : Tensor(), mask[1] ? at::empty_like(weight) : Tensor()};
-    }
-    const ChannelCall call(op, self, dim, channels.expect_int());
-    const Tensor by_self = mask[0] ? call.new_output() : Tensor(), sums = mask[1] ? call.new_sums(1) : Tensor();
-    if (mask[0] || mask[1]) {
-      call.run(ChannelFormula::kPreluBackward, {call.dense(grad), call.dense(self)}, {by_self},
-               {call.parameter(weight)}, sums);
-    }
-    return {by_self, mask[1] ? sums.view(weight.sizes()).to(weight.scalar_type()) : Tensor()};
+    return parameter_backward("prelu_backward", ChannelFormula::kPreluBackward, grad, self, "weight", weight, dim,
+                              mask);
   }
 
   static Tensor formula(const variable_list& inputs, int64_t dim) {

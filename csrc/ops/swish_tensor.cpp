@@ -58,19 +58,7 @@ struct SwishTensor {
 
   static Gradients backward(const Tensor& grad, const Tensor& self, const Tensor& beta, int64_t dim,
                             std::array<bool, 2> mask) {
-    const char* const op = "swish_backward";
-    const SymInt channels = check_channels(op, self, "beta", beta, dim);
-    check_like(op, "grad_output", grad, self);
-    if (self.is_meta()) {
-      return {mask[0] ? output_like(self) : Tensor(), mask[1] ? at::empty_like(beta) : Tensor()};
-    }
-    const ChannelCall call(op, self, dim, channels.expect_int());
-    const Tensor by_self = mask[0] ? call.new_output() : Tensor(), sums = mask[1] ? call.new_sums(1) : Tensor();
-    if (mask[0] || mask[1]) {
-      call.run(ChannelFormula::kSwishBackward, {call.dense(grad), call.dense(self)}, {by_self}, {call.parameter(beta)},
-               sums);
-    }
-    return {by_self, mask[1] ? sums.view(beta.sizes()).to(beta.scalar_type()) : Tensor()};
+    return parameter_backward("swish_backward", ChannelFormula::kSwishBackward, grad, self, "beta", beta, dim, mask);
   }
 
   static SecondGradients double_backward(const std::optional<Tensor>& gg_self, const std::optional<Tensor>& gg_beta,
