@@ -14,26 +14,25 @@
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {
 
-// Polynomials: N; what a exp(a^2/2) Phi(-a) adds to kMiddle, over z = (a - kTailCenter) / (a + kTailCenter); exp(a^2/2)
-// Phi(-a) in (a - kSlopeCenter) / (a + kSlopeCenter). The centers are such that the constant terms are nearly numbers
-// of the format. scripts/coefficients makes the rest.
+// Polynomials: N; a exp(a^2/2) Phi(-a) in (a - kTailCenter) / (a + kTailCenter); exp(a^2/2) Phi(-a) in (a -
+// kSlopeCenter) / (a + kSlopeCenter). The centers are such that the constant terms are nearly numbers of the format.
+// scripts/coefficients makes the rest.
 template <class Real>
 struct GeluTable;
 
 template <>
 struct GeluTable<float> {
   // From kNear on the form of the tail is the more exact one; beyond kTail all is 0.
-  static constexpr float kNear = 0.84f, kTail = 15.f;
-  static constexpr float kTailCenter = 2.51171875f, kSlopeCenter = 2.3125f;
-  static constexpr float kMiddle = 0x1.6a2258p-2f;
+  static constexpr float kNear = 0.91f, kTail = 15.f;
+  static constexpr float kTailCenter = 2.23828125f, kSlopeCenter = 2.3125f;
   template <class T>
   static ACTINIUM_HD T near(T y) {
-    return horner(y, 0x1.988452p-2f, -0x1.1057bp-4f, 0x1.46afecp-7f, -0x1.340e9ap-10f, 0x1.9be75ep-14f);
+    return horner(y, 0x1.98845p-2f, -0x1.105724p-4f, 0x1.469a6ap-7f, -0x1.32d128p-10f, 0x1.8fa45cp-14f);
   }
   template <class T>
-  static ACTINIUM_HD T rise(T z) {
-    return horner(z, 0x1.16125cp-3f, -0x1.349406p-3f, 0x1.23f8dep-4f, -0x1.11f81p-8f, -0x1.25dac4p-7f, 0x1.3f6918p-11f,
-                  0x1.b3cb6cp-10f, 0x1.a8ab6cp-14f, -0x1.4c6b34p-12f);
+  static ACTINIUM_HD T tail(T z) {
+    return horner(z, 0x1.619aeep-2f, 0x1.3a02f6p-3f, -0x1.39a39ep-3f, 0x1.b2f2fep-5f, 0x1.2c5538p-7f, -0x1.0600cp-7f,
+                  -0x1.4ff612p-9f, 0x1.38834ep-10f, 0x1.c0522cp-11f, -0x1.3590e2p-12f);
   }
   template <class T>
   static ACTINIUM_HD T slope(T z) {
@@ -44,23 +43,22 @@ struct GeluTable<float> {
 
 template <>
 struct GeluTable<double> {
-  static constexpr double kNear = 0.84, kTail = 39;
+  static constexpr double kNear = 0.91, kTail = 39;
   static constexpr double kTailCenter = 3.6796875, kSlopeCenter = 3.6796875;
-  static constexpr double kMiddle = 0x1.7f5aae1366074p-2;
   template <class T>
   static ACTINIUM_HD T near(T y) {
-    return horner(y, 0x1.9884533d43651p-2, -0x1.1058377e2cf89p-4, 0x1.46d04297727cap-7, -0x1.37403f6f82fb8p-10,
-                  0x1.e42b0f1b9b32ap-14, -0x1.3ce93a8773222p-17, 0x1.659555e191ab8p-21, -0x1.6361e5db87e5p-25,
-                  0x1.4e57cdaedb875p-29, -0x1.cf13622e524bbp-33, 0x1.0c750ae3bb7c9p-35);
+    return horner(y, 0x1.9884533d43651p-2, -0x1.1058377e2cf6ep-4, 0x1.46d042976fbe7p-7, -0x1.37403f6df1e8fp-10,
+                  0x1.e42b0e385e619p-14, -0x1.3ce915d71c181p-17, 0x1.658e248753ceep-21, -0x1.6282a49449618p-25,
+                  0x1.3dfbc4d8bebb2p-29, -0x1.2514db92be613p-33, 0x1.4289a875ed3cap-37);
   }
   template <class T>
-  static ACTINIUM_HD T rise(T z) {
-    return horner(z, 0x1.553146d5be857p-4, -0x1.ea4f42946ea2ep-4, 0x1.9c005bdacbb1p-4, -0x1.c2bca6893003p-5,
-                  0x1.1adc93f992658p-6, -0x1.0b9be6e92a9f4p-11, -0x1.e9e2272154529p-10, 0x1.a54f0eee31f16p-12,
-                  0x1.cd493051a7a43p-13, -0x1.33e4bb4a76728p-14, -0x1.2d921fac06d16p-15, 0x1.7401b7062f10ep-17,
-                  0x1.fb6f816657c7bp-18, -0x1.34936b8da1b6p-20, -0x1.c8b5a51a2543dp-20, -0x1.9ffddabcddf03p-24,
-                  0x1.76a0252927244p-22, 0x1.c164479e6e49cp-24, -0x1.e5bd037ac762bp-25, -0x1.199be98c9f7b9p-25,
-                  0x1.99ced287ea3b6p-28, 0x1.279a1a5fca8d1p-28);
+  static ACTINIUM_HD T tail(T z) {
+    return horner(z, 0x1.7f5aae1366074p-2, 0x1.553146d5be858p-4, -0x1.ea4f42946ea35p-4, 0x1.9c005bdacbacp-4,
+                  -0x1.c2bca6892fb7dp-5, 0x1.1adc93f993cc4p-6, -0x1.0b9be6eb18fefp-11, -0x1.e9e227215d717p-10,
+                  0x1.a54f0f1bff8e7p-12, 0x1.cd492fee3538ap-13, -0x1.33e4bf8a24c8ap-14, -0x1.2d920eda81952p-15,
+                  0x1.740212571839ep-17, 0x1.fb6cfcb83f6a2p-18, -0x1.34936816bd3dfp-20, -0x1.c89da978b634ap-20,
+                  -0x1.a12a2c2061733p-24, 0x1.76442cc096415p-22, 0x1.c3e755b7311abp-24, -0x1.e6947d00af533p-25,
+                  -0x1.1caa77cafdce5p-25, 0x1.adbf27c89175fp-28, 0x1.22a259b97f7b2p-28);
   }
   template <class T>
   static ACTINIUM_HD T slope(T z) {
@@ -82,11 +80,7 @@ struct Gelu {
 
   ACTINIUM_HD T f(T x) const {
     const T a = P::min(T(Table::kTail), P::abs(x)), y = a * a;
-    const Exp<T> e = bell(a);
-    const T z = rational(a, T(Table::kTailCenter));
-    // a Phi(-a) = (kMiddle + rise) (1 + p) 2^n, of which the small terms are added up first
-    const T rise = z * Table::rise(z);
-    const T tail = (T(Table::kMiddle) + P::fma(T(Table::kMiddle) + rise, e.p, rise)) * e.scale;
+    const T tail = bell(a).times(Table::tail(rational(a, T(Table::kTailCenter))));
     const T far = P::fma(tail, T(-F::kDown), P::max(T(0), x));
     const T near = x * P::fma(x, Table::near(y), T(0.5));
     return P::select(P::gt(a, T(Table::kNear)), far, near);

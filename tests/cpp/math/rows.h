@@ -18,7 +18,7 @@ struct Row {
 inline std::vector<Row> rows() {
   return {
       {"mish", math::Activation::kMish, 1, {-0.6f, 20, -87.3f, -103.97f, -108, -110}},
-      {"gelu", math::Activation::kGelu, 1, {0.84f, -0.84f, -0.7518f, 1.4142f, -13.1f, -14.2f, -14.5f, -15, 15}},
+      {"gelu", math::Activation::kGelu, 1, {0.91f, -0.91f, -0.7518f, 1.4142f, -13.1f, -14.2f, -14.5f, -15, 15}},
       {"gelu_tanh", math::Activation::kGeluTanh, 1, {7, -9.7f, -10.1f, -10.4f, -11.25f, 11.25f}},
       {"selu", math::Activation::kSelu, 1, {-0.3466f, -50, -87.9f, -104, -110}},
       {"quick_gelu", math::Activation::kQuickGelu, 1.702, {23.5f, -52, -61, -64, -76.4f}},
