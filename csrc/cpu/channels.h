@@ -55,7 +55,9 @@ class Channels {
       // Lanes past the end belong to no one.
       std::fill(channels_ + columns, channels_ + steps * kStep, channels_[columns - 1]);
       for (int64_t i = 0; i < steps; ++i) {
-        new (formulas() + i) F(formula([&](int64_t lane) { return channels_[i * kStep + lane]; }));
+        new (formulas() + i) F(formula([&](const param_t* p, int64_t stride) {
+          return numbers<scalar_t, W>([&](int64_t lane) { return p[channels_[i * kStep + lane] * stride]; });
+        }));
       }
     }
     Totals totals[kSum ? kMaxSteps : 1];
@@ -92,7 +94,7 @@ class Channels {
   }
 
   void piece(int64_t channel, int64_t at, int64_t n) {
-    const F same = formula([&](int64_t) { return channel; });
+    const F same = formula([&](const param_t* p, int64_t stride) { return broadcast<W>(p[channel * stride]); });
     Totals totals;
     int64_t i = 0;
     for (; i + kStep <= n; i += kStep) step<false>(same, at + i, kStep, totals);
@@ -111,13 +113,12 @@ class Channels {
   ACTINIUM_HD const scalar_t* input(int k) const { return static_cast<const scalar_t*>(problem.inputs[k]); }
   ACTINIUM_HD scalar_t* output(int k) const { return static_cast<scalar_t*>(problem.outputs[k]); }
 
-  // With the parameters of channel_of(lane) in each lane.
-  template <class ChannelOf>
-  F formula(ChannelOf channel_of) const {
+  // With lanes(p, stride) of each parameter, of which that of channel c is p[c * stride].
+  template <class Lanes>
+  F formula(Lanes lanes) const {
     W params[at_least_one(F::kParams)];
     for (int k = 0; k < F::kParams; ++k) {
-      const auto* const p = static_cast<const param_t*>(problem.params[k]);
-      params[k] = numbers<scalar_t, W>([&](int64_t lane) { return p[channel_of(lane) * problem.param_strides[k]]; });
+      params[k] = lanes(static_cast<const param_t*>(problem.params[k]), problem.param_strides[k]);
     }
     return F(params, problem.number);
   }

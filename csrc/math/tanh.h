@@ -23,7 +23,7 @@ struct Tanh {
     const Exp<T> e = exp(T(-2) * a, Real(0));
     // 1 - e and 1 + e
     const T less = P::fnma(e.scale, e.p, T(1) - e.scale), more = P::fma(e.scale, e.p, T(1) + e.scale);
-    return P::with_sign(P::abs(P::div(less, more)), x);
+    return P::with_sign(P::div(less, more), x);
   }
 
   ACTINIUM_HD T df(T x) const {
