@@ -135,7 +135,7 @@ def _compiled(row: Row) -> bool:
         row.layout == "contiguous"
         and row.threads == 1
         and row.dtype in ("float32", "bfloat16")
-        and row.size in ("64K", "16M")
+        and row.size == "64K"
         and row.direction in (("forward", "backward") if row.op in POINTWISE else ("forward", "step"))
     )
 

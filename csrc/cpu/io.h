@@ -73,6 +73,14 @@ ACTINIUM_HD void store_register(void* p, __m512i v) {
 }
 ACTINIUM_HD __m512i bits_of(__m512 v) { return _mm512_castps_si512(v); }
 ACTINIUM_HD __m512i bits_of(__m512d v) { return _mm512_castpd_si512(v); }
+template <class T>
+ACTINIUM_HD T from_bits(__m512i v) {
+  if constexpr (std::is_same_v<lane_t<T>, float>) {
+    return _mm512_castsi512_ps(v);
+  } else {
+    return _mm512_castsi512_pd(v);
+  }
+}
 
 ACTINIUM_HD Floats from_bfloat16(Halves v) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
@@ -117,6 +125,14 @@ ACTINIUM_HD void store_register(void* p, __m128i v) {
 }
 ACTINIUM_HD __m256i bits_of(__m256 v) { return _mm256_castps_si256(v); }
 ACTINIUM_HD __m256i bits_of(__m256d v) { return _mm256_castpd_si256(v); }
+template <class T>
+ACTINIUM_HD T from_bits(__m256i v) {
+  if constexpr (std::is_same_v<lane_t<T>, float>) {
+    return _mm256_castsi256_ps(v);
+  } else {
+    return _mm256_castsi256_pd(v);
+  }
+}
 
 ACTINIUM_HD Floats from_bfloat16(Halves v) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
@@ -155,7 +171,88 @@ ACTINIUM_HD PairOfHalves to_half(Floats even, Floats odd) {
 }
 #endif
 
-// A vector of elements that lie side by side.
+// The first bytes of a register, an even number of them, from and to memory that ends there; the others are 0.
+#if defined(CPU_CAPABILITY_AVX512)
+template <class Register>
+ACTINIUM_HD Register load_part(const void* p, int64_t bytes) {
+  const uint64_t mask = bytes < 64 ? (uint64_t{1} << bytes) - 1 : ~uint64_t{0};
+  if constexpr (sizeof(Register) == 64) {
+    return _mm512_maskz_loadu_epi8(mask, p);
+  } else {
+    return _mm256_maskz_loadu_epi8(static_cast<__mmask32>(mask), p);
+  }
+}
+ACTINIUM_HD void store_part(void* p, __m512i v, int64_t bytes) {
+  _mm512_mask_storeu_epi8(p, bytes < 64 ? (uint64_t{1} << bytes) - 1 : ~uint64_t{0}, v);
+}
+ACTINIUM_HD void store_part(void* p, __m256i v, int64_t bytes) {
+  _mm256_mask_storeu_epi8(p, static_cast<__mmask32>((uint64_t{1} << bytes) - 1), v);
+}
+#else
+// Ones in the first bytes.
+template <class Register>
+ACTINIUM_HD Register first_bytes(int64_t bytes) {
+  struct Edge {
+    int8_t at[64] = {};
+    constexpr Edge() {
+      for (int i = 0; i < 32; ++i) at[i] = -1;
+    }
+  };
+  static constexpr Edge kEdge;
+  Register ones;
+  std::memcpy(&ones, kEdge.at + 32 - bytes, sizeof(ones));
+  return ones;
+}
+// Four bytes at a time; two that are left over come alone.
+template <class Register>
+ACTINIUM_HD Register load_part(const void* p, int64_t bytes) {
+  const int64_t fours = bytes & ~int64_t{3};
+  const Register mask = first_bytes<Register>(fours);
+  Register v;
+  if constexpr (sizeof(Register) == 32) {
+    v = _mm256_maskload_epi32(static_cast<const int*>(p), mask);
+  } else {
+    v = _mm_maskload_epi32(static_cast<const int*>(p), mask);
+  }
+  if (fours == bytes) return v;
+  int16_t last;
+  std::memcpy(&last, static_cast<const char*>(p) + fours, sizeof(last));
+  const Register alone = first_bytes<Register>(bytes);
+  if constexpr (sizeof(Register) == 32) {
+    return _mm256_or_si256(v, _mm256_and_si256(_mm256_andnot_si256(mask, alone), _mm256_set1_epi16(last)));
+  } else {
+    return _mm_or_si128(v, _mm_and_si128(_mm_andnot_si128(mask, alone), _mm_set1_epi16(last)));
+  }
+}
+// In pieces: many processors take tens of cycles for a masked store.
+ACTINIUM_HD void store_part(void* to, __m128i v, int64_t bytes) {
+  char* p = static_cast<char*>(to);
+  if (bytes & 16) return _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v);
+  int64_t rest = _mm_cvtsi128_si64(v);
+  if (bytes & 8) {
+    std::memcpy(p, &rest, 8);
+    rest = _mm_extract_epi64(v, 1);
+    p += 8;
+  }
+  if (bytes & 4) {
+    std::memcpy(p, &rest, 4);
+    rest >>= 32;
+    p += 4;
+  }
+  if (bytes & 2) std::memcpy(p, &rest, 2);
+}
+ACTINIUM_HD void store_part(void* p, __m256i v, int64_t bytes) {
+  if (bytes & 32) return _mm256_storeu_si256(static_cast<__m256i*>(p), v);
+  if (bytes & 16) {
+    _mm_storeu_si128(static_cast<__m128i*>(p), _mm256_castsi256_si128(v));
+    store_part(static_cast<char*>(p) + 16, _mm256_extracti128_si256(v, 1), bytes - 16);
+  } else {
+    store_part(p, _mm256_castsi256_si128(v), bytes);
+  }
+}
+#endif
+
+// A vector of elements that lie side by side, or the first n of them; lanes past these hold zeros.
 template <class T>
 struct Memory {
   template <class scalar_t>
@@ -176,6 +273,29 @@ struct Memory {
       store_register<kStream>(p, to_half(value));
     } else {
       store_register<kStream>(p, bits_of(value));
+    }
+  }
+
+  template <class scalar_t>
+  static ACTINIUM_HD T load_first(const scalar_t* p, int64_t n) {
+    const int64_t bytes = n * static_cast<int64_t>(sizeof(scalar_t));
+    if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) {
+      return from_bfloat16(load_part<Halves>(p, bytes));
+    } else if constexpr (std::is_same_v<scalar_t, c10::Half>) {
+      return from_half(load_part<Halves>(p, bytes));
+    } else {
+      return from_bits<T>(load_part<PairOfHalves>(p, bytes));
+    }
+  }
+  template <class scalar_t>
+  static ACTINIUM_HD void store_first(scalar_t* p, int64_t n, const T& value) {
+    const int64_t bytes = n * static_cast<int64_t>(sizeof(scalar_t));
+    if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) {
+      store_part(p, to_bfloat16(value), bytes);
+    } else if constexpr (std::is_same_v<scalar_t, c10::Half>) {
+      store_part(p, to_half(value), bytes);
+    } else {
+      store_part(p, bits_of(value), bytes);
     }
   }
 };
@@ -311,6 +431,15 @@ struct Memory {
   static ACTINIUM_HD void store(scalar_t* p, T value) {
     *p = static_cast<scalar_t>(static_cast<opmath_t<scalar_t>>(value));
   }
+  // A vector is one element.
+  template <class scalar_t>
+  static ACTINIUM_HD T load_first(const scalar_t* p, int64_t n) {
+    return n > 0 ? load(p) : T(0);
+  }
+  template <class scalar_t>
+  static ACTINIUM_HD void store_first(scalar_t* p, int64_t n, T value) {
+    if (n > 0) store(p, value);
+  }
 };
 template <class T>
 ACTINIUM_HD double lane_sum(T value) {
@@ -403,6 +532,33 @@ struct Memory<math::Pair<T>> {
     if constexpr (!kEvenAndOdd<scalar_t>) {
       Memory<T>::template store<kStream>(p, value.a);
       Memory<T>::template store<kStream>(p + kLanes<T>, value.b);
+    }
+  }
+
+  template <class scalar_t>
+  static ACTINIUM_HD math::Pair<T> load_first(const scalar_t* p, int64_t n) {
+#if ACTINIUM_VECTORIZED
+    if constexpr (kEvenAndOdd<scalar_t>) {
+      const auto both = load_part<PairOfHalves>(p, n * static_cast<int64_t>(sizeof(scalar_t)));
+      return {even_bfloat16(both), odd_bfloat16(both)};
+    }
+#endif
+    if constexpr (!kEvenAndOdd<scalar_t>) {
+      const int64_t in_a = std::min(n, kLanes<T>);
+      return {Memory<T>::load_first(p, in_a), Memory<T>::load_first(p + in_a, n - in_a)};
+    }
+  }
+  template <class scalar_t>
+  static ACTINIUM_HD void store_first(scalar_t* p, int64_t n, const math::Pair<T>& value) {
+#if ACTINIUM_VECTORIZED
+    if constexpr (kEvenAndOdd<scalar_t>) {
+      return store_part(p, to_bfloat16(value.a, value.b), n * static_cast<int64_t>(sizeof(scalar_t)));
+    }
+#endif
+    if constexpr (!kEvenAndOdd<scalar_t>) {
+      const int64_t in_a = std::min(n, kLanes<T>);
+      Memory<T>::store_first(p, in_a, value.a);
+      Memory<T>::store_first(p + in_a, n - in_a, value.b);
     }
   }
 };
@@ -542,33 +698,11 @@ ACTINIUM_HD void store_some(char* p, int64_t stride, int64_t n, const T& value) 
 // The same side by side.
 template <class T, class scalar_t>
 ACTINIUM_HD T load_some(const scalar_t* p, int64_t n) {
-#if defined(CPU_CAPABILITY_AVX512)
-  if constexpr (kLanes<T> * sizeof(lane_t<T>) == sizeof(__m512)) {
-    const auto mask = (1u << n) - 1;
-    if constexpr (std::is_same_v<scalar_t, float>) return _mm512_maskz_loadu_ps(mask, p);
-    if constexpr (std::is_same_v<scalar_t, double>) return _mm512_maskz_loadu_pd(mask, p);
-    if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) return from_bfloat16(_mm256_maskz_loadu_epi16(mask, p));
-    if constexpr (std::is_same_v<scalar_t, c10::Half>) return from_half(_mm256_maskz_loadu_epi16(mask, p));
-  }
-#endif
-  scalar_t lanes[kLanes<T>] = {};
-  std::memcpy(lanes, p, n * sizeof(scalar_t));
-  return load<T>(lanes);
+  return Memory<T>::load_first(p, n);
 }
 template <class T, class scalar_t>
 ACTINIUM_HD void store_some(scalar_t* p, int64_t n, const T& value) {
-#if defined(CPU_CAPABILITY_AVX512)
-  if constexpr (kLanes<T> * sizeof(lane_t<T>) == sizeof(__m512)) {
-    const auto mask = (1u << n) - 1;
-    if constexpr (std::is_same_v<scalar_t, float>) return _mm512_mask_storeu_ps(p, mask, value);
-    if constexpr (std::is_same_v<scalar_t, double>) return _mm512_mask_storeu_pd(p, mask, value);
-    if constexpr (std::is_same_v<scalar_t, c10::BFloat16>) return _mm256_mask_storeu_epi16(p, mask, to_bfloat16(value));
-    if constexpr (std::is_same_v<scalar_t, c10::Half>) return _mm256_mask_storeu_epi16(p, mask, to_half(value));
-  }
-#endif
-  scalar_t lanes[kLanes<T>];
-  store(lanes, value);
-  std::memcpy(p, lanes, n * sizeof(scalar_t));
+  Memory<T>::store_first(p, n, value);
 }
 
 // A template over the dtypes becomes a table look-up: calls f with a value of the C++ type.

@@ -125,16 +125,16 @@ class Along {
     visit(begin, end, stream_, make, [](auto tag, const auto& at, auto& body) { body(at); });
   }
 
-  // The sums of the terms that body(place, terms) gives.
+  // The sums of the terms that body(place, terms) gives. All but the first are counts, whose sums are exact as they
+  // are.
   template <int kTerms, class Make>
   ACTINIUM_HD std::array<ExactSum<Value>, kTerms> sums(int64_t begin, int64_t end, Make make) const {
     constexpr int64_t kFew = 4;  // added up before what their roundings lose is taken care of
     W few[kTerms];
-    ExactSum<W> wide[kTerms];
+    ExactSum<W> wide{broadcast<W>(0), broadcast<W>(0)};
     T narrow[kTerms];
     for (int k = 0; k < kTerms; ++k) {
       few[k] = broadcast<W>(0);
-      wide[k] = {few[k], few[k]};
       narrow[k] = broadcast<T>(0);
     }
     int64_t steps = 0;
@@ -145,10 +145,8 @@ class Along {
       if constexpr (std::is_same_v<V, W>) {
         for (int k = 0; k < kTerms; ++k) few[k] = few[k] + terms[k];
         if (++steps % kFew != 0) return;
-        for (int k = 0; k < kTerms; ++k) {
-          wide[k].add(few[k]);
-          few[k] = broadcast<W>(0);
-        }
+        wide.add(few[0]);
+        few[0] = broadcast<W>(0);
       } else {
         for (int k = 0; k < kTerms; ++k) narrow[k] = narrow[k] + at.only(terms[k], 0);
       }
@@ -156,11 +154,11 @@ class Along {
     std::array<ExactSum<Value>, kTerms> result;
     for (int k = 0; k < kTerms; ++k) {
       double total;
-      if (steps < kFew) {
+      if (k > 0 || steps < kFew) {
         total = lane_sum(narrow[k] + fold(few[k]));
       } else {
-        ExactSum<T> lanes{narrow[k] + fold(few[k]), fold(wide[k].lost)};
-        fold(wide[k].sum, lanes);
+        ExactSum<T> lanes{narrow[k] + fold(few[k]), fold(wide.lost)};
+        fold(wide.sum, lanes);
         total = lane_sum(lanes.sum) + lane_sum(lanes.lost);
       }
       const Value sum = static_cast<Value>(total);
@@ -306,7 +304,8 @@ class Down {
         body(Place{i, rows_}, terms);
         for (int k = 0; k < kTerms; ++k) few[k] = few[k] + terms[k];
       }
-      for (int k = 0; k < kTerms; ++k) result[k].add(few[k]);
+      result[0].add(few[0]);
+      for (int k = 1; k < kTerms; ++k) result[k].sum = result[k].sum + few[k];
     }
     return result;
   }
