@@ -51,8 +51,14 @@ def product(of: Bound, rounded_factor: bool = False) -> Bound:
     return Bound(2 * (of.float32 + more) + 0.5, 2 * (of.float64 + more) + 0.5)
 
 
-# Cross-entropy keeps log Σ exp of a row in float64: half a unit of a number up to 32 is as many of exp of it.
+# An exponential is within 1.1 ULP (tests/cpp/math). Softmax is one over a sum of them; of the sum a logarithm is taken;
+# cross-entropy's gradient has exp(x) exp(-tail) / exp(head), log Σ exp being head + tail.
+EXP = 1.1
+QUOTIENT = Bound(2 * (EXP + EXP) + 0.5, 2 * (EXP + EXP) + 0.5)
+LOGARITHM = Bound(QUOTIENT.float32 + 1, QUOTIENT.float64 + 1)
+# log Σ exp of a row is kept in float64: half a unit of a number up to 32 is as many of exp of it.
 KEPT = 16
+THREE = 2 * (3 * EXP + 0.5) + 0.5
 
 
 def moved(of: Bound) -> Bound:
@@ -275,7 +281,7 @@ def cases() -> tuple[Case, ...]:
             ours.softmax.default,
             lambda x: x.softmax(-1),
             _softmax,
-            {"f": VALUE, "x": SLOPE},
+            {"f": QUOTIENT, "x": SLOPE},
             from_output=True,
         ),
         Case(
@@ -284,7 +290,7 @@ def cases() -> tuple[Case, ...]:
             ours.log_softmax.default,
             lambda x: x.log_softmax(-1),
             _log_softmax_and_gradient,
-            {"f": VALUE, "x": SLOPE},
+            {"f": LOGARITHM, "x": SLOPE},
             from_output=True,
         ),
         Case(
@@ -293,7 +299,7 @@ def cases() -> tuple[Case, ...]:
             lambda x, y: ours.softmax_cross_entropy.default(x, y, reduction="none"),
             lambda x, y: F.cross_entropy(x, y, reduction="none"),
             _cross_entropy,
-            {"f": VALUE, "x": Bound(SLOPE.float32, SLOPE.float64 + KEPT)},
+            {"f": LOGARITHM, "x": Bound(THREE, THREE + KEPT)},
         ),
         Case(
             "sigmoid_binary_cross_entropy",
@@ -301,7 +307,7 @@ def cases() -> tuple[Case, ...]:
             lambda x, y: ours.sigmoid_binary_cross_entropy.default(x, y, reduction="none"),
             lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"),
             _binary_cross_entropy,
-            {"f": VALUE, "x": SLOPE},
+            {"f": product(VALUE, rounded_factor=True), "x": SLOPE},
         ),
     )
 
@@ -388,11 +394,13 @@ those of the functions of one number:
   that is larger than the value. In 16-bit types the sum is not rounded to them.
 - `linear_maxout`: ULP of the sum of the magnitudes of its terms, {FEATURES} products and the bias. A matrix product may
   be off by as many units; in 16-bit types the product is rounded, and so is the result.
-- softmax and the losses, rows of {COLUMNS:,}: values as functions of one number. The gradients of softmax,
-  y·(g - Σ g·y), and of its logarithm, g - exp(y)·Σ g, are those of the output y, rounded as it is; ULP are counted at
-  the sum or the largest of the magnitudes of their terms. A gradient of a loss may be off by the absolute bound of a
-  slope where a target is subtracted from a probability. In float64 the kept log Σ exp, below 32 here, is rounded as
-  well, which makes {KEPT} units of a probability.
+- Softmax and its losses, rows of {COLUMNS:,}: an exponential is within {EXP} ULP. Softmax is one over a sum of them,
+  2 · ({EXP} + {EXP}) + 0.5; the logarithm of the sum is a unit more; the gradient of cross-entropy multiplies three,
+  2 · (3 · {EXP} + 0.5) + 0.5, and in float64 the log Σ exp that is kept, below 32 here, is rounded, {KEPT} units more.
+- The gradients of softmax, y·(g - Σ g·y), and of its logarithm, g - exp(y)·Σ g, are those of the output y, rounded as
+  it is; ULP are counted at the sum or the largest of the magnitudes of their terms.
+- The binary loss is a sum of two logarithms times a factor. A gradient of a loss may be off by the absolute bound of a
+  slope where a target is subtracted from a probability.
 
 In 16-bit types what float32 may be off is taken off first where terms of opposite signs are added. A builtin that is
 composed of several operators rounds a 16-bit result more than once.
