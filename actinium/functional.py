@@ -22,6 +22,7 @@ __all__ = [
     "gelu_tanh",
     "leaky_relu",
     "linear_maxout",
+    "log_softmax",
     "maxout",
     "mish",
     "prelu",
@@ -30,6 +31,9 @@ __all__ = [
     "relu",
     "selu",
     "sigmoid",
+    "sigmoid_binary_cross_entropy",
+    "softmax",
+    "softmax_cross_entropy",
     "swiglu",
     "swiglu_clamped",
     "swish",
@@ -318,7 +322,7 @@ def dice(
         IndexError: ``dim`` is out of range.
         RuntimeError: in training ``mask`` leaves fewer than two values per channel.
 
-    From Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", 2018, arXiv:1706.06978, equation 3.
+    From Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", 2018, arXiv:1706.06978, equation 9.
     """
     return torch.ops.actinium.dice(
         input,

@@ -79,7 +79,7 @@ from rich.table import Table  # noqa: E402
 
 import family_accuracy  # noqa: E402
 import machine  # noqa: E402
-from markdown_table import markdown  # noqa: E402
+from markdown_table import markdown, ulps  # noqa: E402
 
 # ------------------------------------------------------------------------------------------------------------ chunks
 
@@ -404,12 +404,6 @@ def rows(figures: dict[Key, Figures], dtype: str, sampled: bool) -> list[Row]:
 # ------------------------------------------------------------------------------------------------------------ report
 
 
-def ulps(value: float) -> str:
-    if np.isinf(value):
-        return "∞"
-    return f"{value:.3f}" if value < 1000 else f"{value:,.0f}" if value < 1e8 else f"{value:.2g}"
-
-
 def decimal(text: str) -> str:
     """A hexadecimal float, which may have more digits than float64, in a few decimal digits."""
     return f"{float.fromhex(text):.6g}"
@@ -456,13 +450,13 @@ def tails(figures: dict[Key, Figures], dtype: str) -> tuple[str, list[list[str]]
 
 
 HEAD = """\
-f, f' and f'' as the operators store them (forward, backward and double backward, gradients of 1), ours and the
-builtin (`at::mish`, `at::silu`, `at::gelu` with `tanh`, `at::selu`; its f'' is what autograd makes of its backward),
-against a reference of higher precision: double for float32 and the 16-bit types, `__float128` for float64. An error
-is counted in units in the last place (ULP) of the exact result, in the format of the output; the spacing of subnormal
-numbers is the smallest unit. A NaN or an infinity where the exact value is none, a zero where it is a normal number,
-and f(-0) = +0 are infinitely many ULP. SELU's derivatives at 0 are those of its left side. The worst input is the one
-whose error is the largest share of the bound:
+f, f' and f'' as the operators store them (forward, backward and double backward, gradients of 1), ours and the builtin
+(`at::mish`, `at::silu`, `at::gelu` of either form, ...; for quick_gelu `x * sigmoid(1.702 * x)`; its f'' is what
+autograd makes of its backward), against a reference of higher precision: double for float32 and the 16-bit types,
+`__float128` for float64. An error is counted in units in the last place (ULP) of the exact result, in the format of
+the output; the spacing of subnormal numbers is the smallest unit. A NaN or an infinity where the exact value is none,
+a zero where it is a normal number, and f(-0) = +0 are infinitely many ULP. Derivatives at a kink are those of its left
+side. The worst input is the one whose error is the largest share of the bound:
 """
 BOUNDS = f"""\
 | dtype | inputs of each activation | f | f', f'' |
@@ -476,7 +470,7 @@ random and dense near 0, near the roots of f, f' and f'', in the tails and at bo
 wanted are hexadecimal floats. Instruction sets with the same figures share a row.
 """
 TAILS = """\
-abs(x) > 8, {capability}, where the builtin's SiLU and GELU-tanh lose every digit.
+abs(x) > 8, {capability}, where the builtin's SiLU and both its forms of GELU lose every digit.
 """
 SAMPLES = f"""\
 Swish with other beta, for which |beta x| <= 8 takes the place of |x| <= 8 and f'' may be |beta| 2^-23 off, and Dice in
@@ -495,14 +489,14 @@ are not in a kernel that computes in float32 and rounds once. bfloat16 has no nu
 """
 
 
-def failures(every: dict[str, list[Row]]) -> str:
+def failures(every: dict[str, list[Row]], families: list[family_accuracy.Figure]) -> str:
     lines = [
         f"- {row.function} {PASSES[row.at]}, {dtype}, {', '.join(row.capabilities)}: {ulps(worst.share)} of the bound "
         f"({ulps(worst.ulp)} ULP) at {decimal(worst.x)}; beyond the bound: {row.ours.beyond:,} of {row.ours.count:,}"
         for dtype, of in every.items()
         for row in of
         if (worst := row.ours.worst) and not row.met
-    ]
+    ] + [f"- {figure}" for figure in families if not figure.met]
     return "\n".join(["**Bounds that are not met:**\n", *lines, "", WHY]) if lines else "**Every bound is met.**\n"
 
 
@@ -522,7 +516,8 @@ def report(
     ]
     if not complete:
         text.append("**This is a part of the whole: a sample, or a run that was stopped or narrowed.**\n")
-    text += [HEAD, BOUNDS, failures({dtype: whole.get(dtype, []) + sampled.get(dtype, []) for dtype in DTYPES})]
+    every = {dtype: whole.get(dtype, []) + sampled.get(dtype, []) for dtype in DTYPES}
+    text += [HEAD, BOUNDS, failures(every, families)]
     if "float32" in whole:
         capability, lines = tails(figures, "float32")
         header = ("", "", "ULP", "at x", "builtin: ULP", "at x", "got", "wanted", "inputs beyond the bound")

@@ -1,10 +1,12 @@
-"""The error of the operators of several values: gated units, bias and activation, PReLU, softmax and the losses.
+"""The error of the operators of several values: gated units, bias and activation, PReLU, a layer of Maxout, softmax and
+the losses.
 
 Their inputs cannot be gone through one by one: it is a sample of random ones, against formulas in 80 bits.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +14,62 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from markdown_table import markdown
+import formulas
+from formulas import LONG
+from markdown_table import markdown, ulps
 from ulp import numbers, spacing
 
 ours = torch.ops.actinium
 Long = np.ndarray  # of longdouble
+long = np.longdouble
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 ROWS, COLUMNS = 1024, 1024
+FEATURES, UNITS, PIECES = 64, 64, 4
+
+
+@dataclass(frozen=True)
+class Bound:
+    """In ULP of the result or, where it is larger, of the size that is given beside it."""
+
+    float32: float
+    float64: float
+    half: float = 0.501  # of the result, beside what float32 may be off; from 1 on counted as the others
+
+    def of(self, dtype: torch.dtype) -> float:
+        return {torch.float32: self.float32, torch.float64: self.float64}.get(dtype, self.half)
+
+
+ONE_ROUNDING = Bound(0.5, 0.5, 0.5)
+VALUE, SLOPE = Bound(2, 4), Bound(4, 4)  # of the functions of one number
+QUARTER = 0.25  # 4 ULP here are the absolute bound of a slope, 2^-23 and 2^-52
+
+
+def product(of: Bound, rounded_factor: bool = False) -> Bound:
+    """Of a value times a factor: as many units are twice as many of the product, which is rounded itself."""
+    more = 0.5 if rounded_factor else 0.0
+    return Bound(2 * (of.float32 + more) + 0.5, 2 * (of.float64 + more) + 0.5)
+
+
+# An exponential is within 1.1 ULP (tests/cpp/math). Softmax is one over a sum of them; of the sum a logarithm is taken;
+# cross-entropy's gradient has exp(x) exp(-tail) / exp(head), log Σ exp being head + tail.
+EXP = 1.1
+QUOTIENT = Bound(2 * (EXP + EXP) + 0.5, 2 * (EXP + EXP) + 0.5)
+LOGARITHM = Bound(QUOTIENT.float32 + 1, QUOTIENT.float64 + 1)
+# log Σ exp of a row is kept in float64: half a unit of a number up to 32 is as many of exp of it.
+KEPT = 16
+THREE = 2 * (3 * EXP + 0.5) + 0.5
+
+
+def moved(of: Bound) -> Bound:
+    """Of a value of x + b: the rounding of the sum is one unit at most of by how much x + b moves the value."""
+    return Bound(of.float32 + 1, of.float64 + 1)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A function of `inputs`, whose gradients for an output of ones are taken by those that are named."""
+    """A function of `inputs`, whose gradients are taken by those that are named, for the output's gradient "grad" among
+    them or ones."""
 
     name: str
     inputs: Callable[[torch.Generator], dict[str, Tensor]]
@@ -32,6 +77,27 @@ class Case:
     builtin: Callable[..., Tensor]
     # By "f" and the names of inputs: the exact value, and where its ULP are counted (terms of opposite sign)
     exact: Callable[..., dict[str, tuple[Long, Long | float]]]
+    bounds: dict[str, Bound]  # of the same
+    from_output: bool = False  # the backward is given the output, and so is `exact`, as its last argument
+
+
+def _normal(random: torch.Generator, *shape: int, scale: float = 3.0) -> Tensor:
+    return torch.randn(shape, generator=random, dtype=torch.float64) * scale
+
+
+def _two(random: torch.Generator, rows: int = ROWS) -> dict[str, Tensor]:
+    return {"gate": _normal(random, rows, COLUMNS), "up": _normal(random, rows, COLUMNS)}
+
+
+def _one(random: torch.Generator) -> dict[str, Tensor]:
+    return {"x": _normal(random, ROWS, COLUMNS)}
+
+
+def _with_grad(random: torch.Generator) -> dict[str, Tensor]:
+    return _one(random) | {"grad": _normal(random, ROWS, COLUMNS, scale=1.0)}
+
+
+# ---------------------------------------------------------------------------------------------------------- formulas
 
 
 def _sigmoid(x: Long) -> Long:
@@ -39,75 +105,96 @@ def _sigmoid(x: Long) -> Long:
     return np.where(x < 0, e, 1) / (1 + e)
 
 
-def _normal(random: torch.Generator, *shape: int, scale: float = 3.0) -> Tensor:
-    return torch.randn(shape, generator=random, dtype=torch.float64) * scale
+def _swish_slope(x: Long, beta: Long | float = 1) -> Long:
+    s = _sigmoid(beta * x)
+    return s * (1 + beta * x * _sigmoid(-beta * x))
 
 
-def _two(random: torch.Generator) -> dict[str, Tensor]:
-    return {"gate": _normal(random, ROWS, COLUMNS), "up": _normal(random, ROWS, COLUMNS)}
+def _gelu_slope(x: Long) -> Long:
+    return formulas.erfc(-x / np.sqrt(long(2))) / 2 + x * np.exp(-x * x / 2) / np.sqrt(8 * np.arctan(long(1)))
 
 
-def _one(random: torch.Generator) -> dict[str, Tensor]:
-    return {"x": _normal(random, ROWS, COLUMNS)}
+def _gelu_tanh_slope(x: Long) -> Long:
+    root, cubic = np.sqrt(1 / (2 * np.arctan(long(1)))), long("0.044715")
+    u, du = root * (x + cubic * x**3), root * (1 + 3 * cubic * x * x)
+    s = _sigmoid(2 * u)
+    return s * (1 + 2 * du * x * _sigmoid(-2 * u))
 
 
-# ---------------------------------------------------------------------------------------------------------- formulas
+_SLOPES = {
+    "swish": _swish_slope,
+    "gelu": _gelu_slope,
+    "gelu_tanh": _gelu_tanh_slope,
+    "sigmoid": lambda x: _sigmoid(x) * _sigmoid(-x),
+    "relu": lambda x: np.where(x > 0, long(1), long(0)),
+}
+
+
+def _gated(activation: str, gate: Long, up: Long) -> dict:
+    value = getattr(formulas, activation)(LONG, gate)
+    return {"f": (value * up, 0), "gate": (up * _SLOPES[activation](gate), abs(up) * QUARTER), "up": (value, 0)}
+
+
+def _swiglu_clamped(gate: Long, up: Long) -> dict:
+    a, b = np.minimum(gate, 7), np.clip(up, -7, 7)
+    alpha = long(1.702)  # the float64, as the operator has it
+    value = a * _sigmoid(alpha * a)
+    return {
+        "f": (value * (b + 1), 0),
+        "gate": (np.where(gate > 7, 0, (b + 1) * _swish_slope(a, alpha)), abs(b + 1) * QUARTER),
+        "up": (np.where(abs(up) > 7, 0, value), 0),
+    }
 
 
 def _prelu(x: Long, weight: Long) -> dict:
     return {"f": (np.where(x > 0, x, weight * x), 0), "x": (np.where(x > 0, 1, weight + 0 * x), 0)}
 
 
-def _swiglu(gate: Long, up: Long) -> dict:
-    s = _sigmoid(gate)
-    slope = s * (1 + gate * _sigmoid(-gate))
-    return {"f": (gate * s * up, 0), "gate": (up * slope, up / 4), "up": (gate * s, 0)}
-
-
-def _swiglu_clamped(gate: Long, up: Long) -> dict:
-    a, b = np.minimum(gate, 7), np.clip(up, -7, 7)
-    alpha = np.longdouble("1.702")
-    s = _sigmoid(alpha * a)
-    slope = s * (1 + alpha * a * _sigmoid(-alpha * a))
-    return {
-        "f": (a * s * (b + 1), a * s),
-        "gate": (np.where(gate > 7, 0, (b + 1) * slope), (abs(b) + 1) / 4),
-        "up": (np.where(abs(up) > 7, 0, a * s), 0),
-    }
-
-
 def _bias_tanh(x: Long, bias: Long) -> dict:
     z = x + bias
-    slope = 1 / np.cosh(z) ** 2
-    # The rounding of x + b, as a change of tanh, and of its slope
-    moved = slope * (abs(x) + abs(bias))
-    return {"f": (np.tanh(z), moved), "x": (slope, 2 * moved)}
+    value, slope = np.tanh(z), 1 / np.cosh(z) ** 2
+    size = slope * abs(z)
+    return {"f": (value, size), "x": (slope, np.maximum(2 * abs(value) * size, QUARTER))}
 
 
-def _log_sum(x: Long) -> Long:
-    top = x.max(1, keepdims=True)
-    return top + np.log(np.exp(x - top).sum(1, keepdims=True))
+def _linear_maxout(x: Long, weight: Long, bias: Long) -> dict:
+    pieces = np.stack([x @ w.T + b for w, b in zip(weight, bias, strict=True)])
+    terms = np.stack([abs(x) @ abs(w).T + abs(b) for w, b in zip(weight, bias, strict=True)])
+    return {"f": (pieces.max(0), terms.max(0))}
 
 
-def _softmax(x: Long) -> dict:
-    return {"f": (np.exp(x - _log_sum(x)), 0)}
+def _log_softmax(x: Long) -> Long:
+    """The largest element stays out of the sum, so that the logarithm of a probability near 1 keeps its digits."""
+    largest = x.argmax(1)[:, None]
+    below = x - np.take_along_axis(x, largest, 1)
+    rest = np.exp(below)
+    np.put_along_axis(rest, largest, 0, 1)
+    return below - np.log1p(rest.sum(1, keepdims=True))
 
 
-def _log_softmax(x: Long) -> dict:
-    lse = _log_sum(x)
-    return {"f": (x - lse, 0), "x": (1 - x.shape[1] * np.exp(x - lse), 1)}
+def _softmax(x: Long, grad: Long, output: Long) -> dict:
+    mean, size = ((g * output).sum(1, keepdims=True) for g in (grad, abs(grad)))
+    return {"f": (np.exp(_log_softmax(x)), 0), "x": (output * (grad - mean), output * (abs(grad) + size))}
+
+
+def _log_softmax_and_gradient(x: Long, grad: Long, output: Long) -> dict:
+    total, size = (g.sum(1, keepdims=True) for g in (grad, abs(grad)))
+    y = np.exp(output)
+    return {"f": (_log_softmax(x), 0), "x": (grad - y * total, np.maximum(abs(grad), y * size))}
 
 
 def _cross_entropy(x: Long, target: np.ndarray) -> dict:
-    lse, rows = _log_sum(x), np.arange(len(x))
-    gradient = np.exp(x - lse)
-    gradient[rows, target] -= 1
-    return {"f": (lse[:, 0] - x[rows, target], abs(lse[:, 0])), "x": (gradient, 0)}
+    y, rows = _log_softmax(x), np.arange(len(x))
+    gradient, size = np.exp(y), np.zeros_like(y)
+    gradient[rows, target] = np.expm1(y[rows, target])
+    size[rows, target] = QUARTER
+    return {"f": (-y[rows, target], 0), "x": (gradient, size)}
 
 
 def _binary_cross_entropy(x: Long, target: Long) -> dict:
-    loss = np.maximum(x, 0) - x * target + np.log1p(np.exp(-abs(x)))
-    return {"f": (loss, abs(x * target)), "x": (_sigmoid(x) - target, abs(target))}
+    softplus = np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
+    loss = target * (softplus - x) + (1 - target) * softplus
+    return {"f": (loss, 0), "x": ((1 - target) * _sigmoid(x) - target * _sigmoid(-x), QUARTER)}
 
 
 def _logits_and_classes(random: torch.Generator) -> dict[str, Tensor]:
@@ -123,6 +210,31 @@ def _clamped(gate: Tensor, up: Tensor) -> Tensor:
     return gate * torch.sigmoid(1.702 * gate) * (up.clamp(-7, 7) + 1)
 
 
+def _layer(random: torch.Generator) -> dict[str, Tensor]:
+    return {
+        "x": _normal(random, ROWS, FEATURES),
+        "weight": _normal(random, PIECES, UNITS, FEATURES, scale=FEATURES**-0.5),
+        "bias": _normal(random, PIECES, UNITS, scale=1.0),
+    }
+
+
+def _two_operators(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return F.linear(x, weight.flatten(0, 1), bias.flatten()).unflatten(1, (PIECES, -1)).max(1).values
+
+
+def _gated_case(activation: str, builtin: Callable[[Tensor], Tensor], rows: int = ROWS) -> Case:
+    # ReLU rounds nothing
+    value, slope = (ONE_ROUNDING, ONE_ROUNDING) if activation == "relu" else (product(VALUE), product(SLOPE))
+    return Case(
+        f"gated, {activation}",
+        partial(_two, rows=rows),
+        lambda a, b: ours.gated.default(a, b, activation),
+        lambda a, b: builtin(a) * b,
+        partial(_gated, activation),
+        {"f": value, "gate": slope, "up": ONE_ROUNDING if activation == "relu" else VALUE},
+    )
+
+
 def cases() -> tuple[Case, ...]:
     """Where the operators are loaded."""
     return (
@@ -132,24 +244,62 @@ def cases() -> tuple[Case, ...]:
             ours.prelu.default,
             F.prelu,
             _prelu,
+            {"f": ONE_ROUNDING, "x": ONE_ROUNDING},
         ),
-        Case("gated, swish", _two, lambda a, b: ours.gated.default(a, b, "swish"), lambda a, b: F.silu(a) * b, _swiglu),
-        Case("swiglu_clamped", _two, ours.swiglu_clamped.default, _clamped, _swiglu_clamped),
+        _gated_case("swish", F.silu),
+        _gated_case("gelu", F.gelu, rows=128),  # the formula is slow
+        _gated_case("gelu_tanh", partial(F.gelu, approximate="tanh")),
+        _gated_case("relu", F.relu),
+        _gated_case("sigmoid", torch.sigmoid),
+        Case(
+            "swiglu_clamped",
+            _two,
+            ours.swiglu_clamped.default,
+            _clamped,
+            _swiglu_clamped,
+            {"f": product(VALUE, rounded_factor=True), "gate": product(SLOPE, rounded_factor=True), "up": VALUE},
+        ),
         Case(
             "bias_act, tanh",
             lambda random: _one(random) | {"bias": _normal(random, COLUMNS, scale=1.0)},
             lambda x, b: ours.bias_act.default(x, b, "tanh"),
             lambda x, b: torch.tanh(x + b),
             _bias_tanh,
+            {"f": moved(VALUE), "x": moved(SLOPE)},
         ),
-        Case("softmax", _one, ours.softmax.default, lambda x: x.softmax(-1), _softmax),
-        Case("log_softmax", _one, ours.log_softmax.default, lambda x: x.log_softmax(-1), _log_softmax),
+        Case(
+            "linear_maxout",
+            _layer,
+            ours.linear_maxout.default,
+            _two_operators,
+            _linear_maxout,
+            {"f": Bound(FEATURES, FEATURES, 1.001)},
+        ),
+        Case(
+            "softmax",
+            _with_grad,
+            ours.softmax.default,
+            lambda x: x.softmax(-1),
+            _softmax,
+            {"f": QUOTIENT, "x": SLOPE},
+            from_output=True,
+        ),
+        Case(
+            "log_softmax",
+            _with_grad,
+            ours.log_softmax.default,
+            lambda x: x.log_softmax(-1),
+            _log_softmax_and_gradient,
+            {"f": LOGARITHM, "x": SLOPE},
+            from_output=True,
+        ),
         Case(
             "softmax_cross_entropy",
             _logits_and_classes,
             lambda x, y: ours.softmax_cross_entropy.default(x, y, reduction="none"),
             lambda x, y: F.cross_entropy(x, y, reduction="none"),
             _cross_entropy,
+            {"f": LOGARITHM, "x": Bound(THREE, THREE + KEPT)},
         ),
         Case(
             "sigmoid_binary_cross_entropy",
@@ -157,6 +307,7 @@ def cases() -> tuple[Case, ...]:
             lambda x, y: ours.sigmoid_binary_cross_entropy.default(x, y, reduction="none"),
             lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"),
             _binary_cross_entropy,
+            {"f": product(VALUE, rounded_factor=True), "x": SLOPE},
         ),
     )
 
@@ -170,61 +321,89 @@ class Figure:
     output: str  # "f" or "d<input>"
     dtype: torch.dtype
     count: int
-    ours: float  # ULP
+    bound: float  # ULP
+    ours: float
     builtin: float
-
-    @property
-    def bound(self) -> float:
-        return 0.501 if self.dtype.itemsize == 2 else 2 if self.output == "f" and self.dtype == torch.float32 else 4
 
     @property
     def met(self) -> bool:
         return self.ours <= self.bound
 
+    def __str__(self) -> str:
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"{self.case} {self.output}, {dtype}: {ulps(self.ours)} ULP, bound {self.bound:g}"
 
-def _ulps(got: Tensor, want: Long, size: Long | float) -> float:
+
+def _ulps(got: Tensor, want: Long, size: Long | float, bound: Bound) -> float:
     error = abs(numbers(got) - want)
-    if got.dtype.itemsize == 2:
-        # What float32 is off before it is rounded.
-        error = np.maximum(0, error - 4 * spacing(np.abs(size), torch.float32) * (np.abs(size) > 0))
-        size = 0
+    if got.dtype.itemsize == 2 and bound.half < 1:
+        # What float32 may be off before it is rounded.
+        allowed = bound.float32 * spacing(np.abs(size), torch.float32)
+        error, size = np.maximum(0, error - np.where(np.abs(size) > 0, allowed, 0)), 0
     return float((error / spacing(np.maximum(abs(want), size), got.dtype)).max())
 
 
 def measure(library: Path) -> list[Figure]:
     """Of every case and dtype, by the kernels that torch would choose."""
     torch.ops.load_library(library)
-    figures = []
-    for case in cases():
-        for dtype in DTYPES:
-            given = case.inputs(torch.Generator().manual_seed(0))
-            leaves = {name: t.to(dtype).requires_grad_() if t.is_floating_point() else t for name, t in given.items()}
-            wanted = case.exact(*(numbers(t) if t.is_floating_point() else t.numpy() for t in leaves.values()))
-            found = {}
-            for side in ("ours", "builtin"):
-                y = getattr(case, side)(*leaves.values())
-                names = [name for name in wanted if name != "f"]
-                gradients = (
-                    torch.autograd.grad(y, [leaves[name] for name in names], torch.ones_like(y)) if names else ()
-                )
-                for name, got in zip(("f", *names), (y, *gradients), strict=True):
-                    want, size = wanted[name]
-                    absolute = 0.25 if name != "f" and dtype.itemsize > 2 else 0.0
-                    found[side, name] = _ulps(got, want, np.maximum(abs(size), absolute))
-            for name in wanted:
-                output = name if name == "f" else f"d{name}"
-                figures.append(
-                    Figure(case.name, output, dtype, wanted[name][0].size, found["ours", name], found["builtin", name])
-                )
-    return figures
+    return [figure for case in cases() for dtype in DTYPES for figure in _measure(case, dtype)]
 
 
-TEXT = """\
+def _measure(case: Case, dtype: torch.dtype) -> list[Figure]:
+    given = case.inputs(torch.Generator().manual_seed(0))
+    given = {name: t.to(dtype) if t.is_floating_point() else t for name, t in given.items()}
+    exact = partial(case.exact, *(numbers(t) if t.is_floating_point() else t.numpy() for t in given.values()))
+    wanted = {} if case.from_output else exact()
+    grad = given.pop("grad", None)
+    leaves = {name: t.requires_grad_() if t.is_floating_point() else t for name, t in given.items()}
+    names = [name for name in case.bounds if name != "f"]
+
+    def run(function: Callable[..., Tensor]) -> dict[str, tuple[int, float]]:
+        """How many numbers an output has, and the worst of them."""
+        y = function(*leaves.values())
+        g = torch.ones_like(y) if grad is None else grad
+        gradients = torch.autograd.grad(y, [leaves[name] for name in names], g) if names else ()
+        want = wanted or exact(numbers(y))
+        got = {"f": y} | dict(zip(names, gradients, strict=True))
+        return {name: (t.numel(), _ulps(t, *want[name], case.bounds[name])) for name, t in got.items()}
+
+    own, other = run(case.ours), run(case.builtin)
+    return [
+        Figure(
+            case.name,
+            name if name == "f" else f"d{name}",
+            dtype,
+            count,
+            case.bounds[name].of(dtype),
+            worst,
+            other[name][1],
+        )
+        for name, (count, worst) in own.items()
+    ]
+
+
+TEXT = f"""\
 Random inputs, normal with a standard deviation of 3, against formulas in 80 bits: values, and gradients for an output
-of ones. ULP are counted at the exact value or, where terms of opposite signs are added, at the largest of them (for
-16-bit types 4 units of float32 there are taken off first); those of gradients in float32 and float64 at 1/4 or more, as
-the absolute bound above allows. softmax and the losses have rows of {columns:,}. A builtin that is composed of several
-rounds a 16-bit result more than once.
+of ones (of softmax and its logarithm, a random one), by the kernels of the best instruction set. The bounds follow from
+those of the functions of one number:
+
+- Where an activation is multiplied with a factor, its units may be twice as many of the product, whose rounding is half
+  a unit more: 2 · 2 + 0.5 in float32 where 2 are the activation's. A slope may be off by its absolute bound times the
+  factor. `b + 1` of `swiglu_clamped` is a rounded factor.
+- The rounding of x + b moves `tanh(x + b)` by a unit at most of |x + b| times the slope; ULP are counted there where
+  that is larger than the value. In 16-bit types the sum is not rounded to them.
+- `linear_maxout`: ULP of the sum of the magnitudes of its terms, {FEATURES} products and the bias. A matrix product may
+  be off by as many units; in 16-bit types the product is rounded, and so is the result.
+- Softmax and its losses, rows of {COLUMNS:,}: an exponential is within {EXP} ULP. Softmax is one over a sum of them,
+  2 · ({EXP} + {EXP}) + 0.5; the logarithm of the sum is a unit more; the gradient of cross-entropy multiplies three,
+  2 · (3 · {EXP} + 0.5) + 0.5, and in float64 the log Σ exp that is kept, below 32 here, is rounded, {KEPT} units more.
+- The gradients of softmax, y·(g - Σ g·y), and of its logarithm, g - exp(y)·Σ g, are those of the output y, rounded as
+  it is; ULP are counted at the sum or the largest of the magnitudes of their terms.
+- The binary loss is a sum of two logarithms times a factor. A gradient of a loss may be off by the absolute bound of a
+  slope where a target is subtracted from a probability.
+
+In 16-bit types what float32 may be off is taken off first where terms of opposite signs are added. A builtin that is
+composed of several operators rounds a 16-bit result more than once.
 """
 
 
@@ -236,10 +415,10 @@ def section(figures: list[Figure]) -> list[str]:
             str(figure.dtype).removeprefix("torch."),
             f"{figure.count:,}",
             f"{figure.bound:g}",
-            f"{figure.ours:.3f}" + ("" if figure.met else " **NOT MET**"),
-            f"{figure.builtin:,.3f}",
+            ulps(figure.ours) + ("" if figure.met else " **NOT MET**"),
+            ulps(figure.builtin),
         ]
         for figure in figures
     ]
     header = ("", "", "dtype", "outputs", "bound, ULP", "ours, ULP", "builtin, ULP")
-    return ["## Functions of several values\n", TEXT.format(columns=COLUMNS), "\n".join(markdown(header, lines))]
+    return ["## Functions of several values\n", TEXT, "\n".join(markdown(header, lines))]

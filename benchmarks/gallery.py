@@ -21,27 +21,41 @@ from torch import Tensor
 
 import actinium
 from actinium.functional import (
+    activate,
+    bias_act,
     dice,
     elu,
+    gated,
+    geglu,
     gelu,
     gelu_tanh,
     leaky_relu,
+    linear_maxout,
+    log_softmax,
     maxout,
     mish,
     prelu,
     quick_gelu,
+    reglu,
     relu,
     selu,
     sigmoid,
+    sigmoid_binary_cross_entropy,
+    softmax,
+    softmax_cross_entropy,
+    swiglu,
+    swiglu_clamped,
     swish,
     tanh,
 )
+from family_accuracy import cases
 from markdown_table import markdown
 from rows import OPS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = "docs/gallery.md"
 ACCURACY, PERFORMANCE = "docs/accuracy.md", "docs/performance.md"
+FAMILIES = "Functions of several values"  # the title in docs/accuracy.md
 
 # ----------------------------------------------------------------------------------------------------------- entries
 
@@ -60,17 +74,27 @@ class Wrong:
 class Entry:
     title: str
     operator: str  # torch.ops.actinium.<operator>, with the overload if it is not the default one
-    # A definition a line. f(x), f'(x) and ∂f/∂y are compared with the operator; the others are what these are made of.
+    # A definition a line, the function first. It, f'(x) and ∂f/∂y are compared with the operator; the others are what
+    # these are made of. A line with i or j stands for one of each class or piece, act for the activation of a curve.
     formula: str
     source: str
     use: str
-    # The operator, element by element of vectors: of the inputs, and then of what a curve has.
+    # The operator, element by element of vectors: of the inputs, and then of what a curve has. A row for each f of the
+    # formula where there are several.
     function: Callable[..., Tensor]
-    speed: tuple[str, ...]  # rows of docs/performance.md
+    speed: tuple[str, ...] = ()  # rows of docs/performance.md
+    also: tuple[str, ...] = ()  # other overloads of the operator
     inputs: Callable[[Tensor], dict[str, Tensor]] = lambda x: {"x": x}  # by their names in the formula
-    curves: tuple[dict[str, float], ...] = ({},)  # the other names in the formula; each makes a curve of the plot
+    # The other names in the formula, numbers and that of an activation; each makes a curve of the plot
+    curves: tuple[dict[str, float | str], ...] = ({},)
+    labels: tuple[str, ...] = ()  # of the lines of the plot, where the names in a curve are not enough
     by: str = "x"  # the plot beside that of f is the derivative by this
-    accuracy: tuple[str, ...] = ()  # rows of docs/accuracy.md; none where the result is one of the inputs
+    slope: str = ""  # what that is called, where x is not the variable of the formula
+    axis: str = ""  # and what x is
+    accuracy: tuple[str, ...] = ()  # rows of docs/accuracy.md, of functions of one number
+    families: tuple[str, ...] = ()  # and of functions of several values
+    without_accuracy: str = "the result is one of the inputs, and nothing is rounded"
+    without_speed: str = ""  # whose rows are near to those of this
     wrong: tuple[Wrong, ...] = ()
     note: str = ""  # what the formula does not say
 
@@ -79,9 +103,14 @@ class Entry:
         return self.operator.replace(".", "_").lower()
 
     @property
-    def schema(self) -> torch._C.FunctionSchema:
-        packet, _, overload = self.operator.partition(".")
-        return getattr(getattr(torch.ops.actinium, packet), overload or "default")._schema
+    def schemas(self) -> dict[str, torch._C.FunctionSchema]:
+        """By the names of the overloads."""
+
+        def schema(operator: str) -> torch._C.FunctionSchema:
+            packet, _, overload = operator.partition(".")
+            return getattr(getattr(torch.ops.actinium, packet), overload or "default")._schema
+
+        return {operator: schema(operator) for operator in (self.operator, *self.also)}
 
 
 def paper(authors: str, title: str, year: int, number: str, place: str) -> str:
@@ -90,6 +119,12 @@ def paper(authors: str, title: str, year: int, number: str, place: str) -> str:
 
 GELU = paper("Hendrycks and Gimpel", "Gaussian Error Linear Units (GELUs)", 2016, "1606.08415", "section 2")
 SWISH = paper("Ramachandran, Zoph and Le", "Searching for Activation Functions", 2017, "1710.05941", "section 4")
+GLU = paper("Shazeer", "GLU Variants Improve Transformer", 2020, "2002.05202", "equation 5")
+MAXOUT = paper("Goodfellow et al.", "Maxout Networks", 2013, "1302.4389", "section 3")
+SOFTMAX = (
+    'Bridle, "Probabilistic Interpretation of Feedforward Classification Network Outputs", 1990, '
+    "[doi:10.1007/978-3-642-76153-9_28](https://doi.org/10.1007/978-3-642-76153-9_28), equation 10."
+)
 
 ENTRIES = (
     Entry(
@@ -466,7 +501,7 @@ ENTRIES = (
         function=lambda x, w: prelu(x, w, 0),
         curves=({"w": 0.25}, {"w": -0.5}),
         by="w",
-        accuracy=("leaky_relu",),
+        families=("prelu",),
         speed=("prelu",),
         wrong=(
             Wrong(
@@ -486,8 +521,8 @@ ENTRIES = (
         """,
         source='Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986, '
         "[doi:10.1038/323533a0](https://doi.org/10.1038/323533a0), equation 2.",
-        use="For gates, and for the probability of one of two classes; there leave it to "
-        "`F.binary_cross_entropy_with_logits`. In hidden layers its slope, 1/4 at most, makes gradients vanish.",
+        use="For gates, and for the probability of one of two classes; in training leave it to the loss, "
+        "`sigmoid_binary_cross_entropy`. In hidden layers its slope, 1/4 at most, makes gradients vanish.",
         function=sigmoid,
         accuracy=("sigmoid",),
         speed=("sigmoid",),
@@ -608,7 +643,7 @@ ENTRIES = (
         """,
         note="Of a unit with three pieces: the first of the largest takes the gradient. The plot is that of the three "
         "lines -x/2 - 3/2, x/4 and 5x/4 - 3/2.",
-        source=paper("Goodfellow et al.", "Maxout Networks", 2013, "1302.4389", "section 3"),
+        source=MAXOUT,
         use="After a linear layer with k times as many outputs, where the network shall learn the activation: a unit "
         "of k pieces is any convex function of k lines. Made for dropout.",
         function=lambda x1, x2, x3: maxout(torch.stack((x1, x2, x3)), 3, 0)[0],
@@ -630,6 +665,490 @@ ENTRIES = (
                 at={"x": (1.0, 1.0)},
             ),
         ),
+    ),
+    Entry(
+        title="Maxout of a linear layer",
+        operator="linear_maxout",
+        formula="""
+            f(x) = max(z₁, z₂, z₃)
+            zⱼ = Wⱼ·x + bⱼ
+            f'(x) = W₁ if z₁ ≥ z₂ and z₁ ≥ z₃, else W₂ if z₂ ≥ z₃, else W₃
+            ∂f/∂W₁ = x if z₁ ≥ z₂ and z₁ ≥ z₃, else 0
+            ∂f/∂b₁ = 1 if z₁ ≥ z₂ and z₁ ≥ z₃, else 0
+        """,
+        note="Of a unit with one input and three pieces; W and b are `weight[:, unit]` and `bias[:, unit]`, and of "
+        "more inputs W·x is a scalar product. The module is `actinium.nn.MaxoutLinear`.",
+        source=MAXOUT,
+        use="Where a Maxout follows a linear layer: the products of all pieces are one matrix product, and bias and "
+        "maximum take one pass over it. A unit learns its activation, any convex function of its pieces, such as |x|, "
+        "ReLU or a bowl; the difference of two such units comes near to any continuous function. It has k times the "
+        "parameters and operations of a linear layer.",
+        function=lambda x, *v: linear_maxout(  # a unit for each x
+            x.unsqueeze(1), torch.stack(v[:3]).unsqueeze(2), torch.stack(v[3:])
+        ).diagonal(),
+        curves=(
+            {"W1": -1.0, "W2": 1.0, "W3": 0.0, "b1": 0.0, "b2": 0.0, "b3": 0.0},
+            {"W1": 0.0, "W2": 1.0, "W3": 0.0, "b1": 0.0, "b2": 0.0, "b3": -1.0},
+            {"W1": -1.0, "W2": 0.0, "W3": 1.0, "b1": -1.0, "b2": 0.5, "b3": -1.0},
+        ),
+        labels=("|x|", "ReLU", "a bowl"),
+        families=("linear_maxout",),
+        speed=("maxout_linear",),
+        wrong=(
+            Wrong(
+                said='Its weights, flattened, are those of a linear layer before `maxout(..., layout="unit")`.',
+                counter='maxout(F.linear(x, W[:, None]), 2, -1, "unit") != linear_maxout(x, W.view(2, 2, 1))',
+                right="They are of shape (k, m, d), piece by piece, as matrix products like them: before "
+                '`maxout(..., layout="piece")`.',
+                at={"x": (1.0,), "W": (1.0, 4.0, 2.0, 3.0)},
+            ),
+        ),
+    ),
+    Entry(
+        title="Softmax",
+        operator="softmax",
+        formula="""
+            fᵢ(x) = exp(xᵢ)/Σⱼ exp(xⱼ)
+            ∂fᵢ/∂xⱼ = fᵢ·([i = j] − fⱼ)
+        """,
+        note="The gradient of a loss L is ∂L/∂xⱼ = fⱼ·(gⱼ − Σᵢ gᵢ·fᵢ) with gᵢ = ∂L/∂fᵢ. The backward keeps the output. "
+        "The plot is that of three classes, of which the first has the logit x, the others 0 and 1.",
+        source=SOFTMAX,
+        use="For the weights of attention and of experts, and for the probabilities of classes, of which one is true. "
+        "In training leave it to the loss, `softmax_cross_entropy`. Of two classes it is the sigmoid of the "
+        "difference of their logits. A row of -inf alone is NaN, as in torch: in a mask, leave each row an element.",
+        function=lambda x1, x2, x3: softmax(torch.stack((x1, x2, x3)), 0),
+        inputs=lambda x: {"x1": x, "x2": 0 * x, "x3": 0 * x + 1},
+        labels=("f₁", "f₂", "f₃"),
+        slope="∂fᵢ/∂x₁",
+        axis="x₁",
+        families=("softmax",),
+        speed=("softmax",),
+        wrong=(
+            Wrong(
+                said="It is not differentiable at 0.",
+                counter="abs(softmax(x + h) - softmax(x) - D(lambda x: softmax(x)[0], x) * h[0]).max() < 1e-09",
+                right="It is differentiable everywhere, as often as one likes: with the step h in the first logit, the "
+                "derivative times the step is the change.",
+                at={"x": (0.0, 0.0), "h": (0.001, 0.0)},
+            ),
+            Wrong(
+                said="Its derivative is f·(1 − f), as that of the sigmoid.",
+                counter="g * softmax(x) * (1 - softmax(x)) != D(lambda x: g * softmax(x), x)",
+                right="That is the diagonal of the matrix of derivatives alone. A logit lowers the other classes, by "
+                "fᵢ·fⱼ.",
+                at={"x": (1.0, 0.0, -1.0), "g": (1.0, 2.0, 3.0)},
+            ),
+            Wrong(
+                said="exp(x)/Σ exp(x) is how to compute it.",
+                counter="exp(x.float()) / exp(x.float()).sum() != softmax(x.float())",
+                right="In float32 exp(x) is infinite from 88.8 on. A number that is taken from all logits changes "
+                "nothing.",
+                at={"x": (100.0, 0.0)},
+            ),
+            Wrong(
+                said="With the maximum taken from the logits, nothing is lost.",
+                counter="abs((x.float() - x.float()[1]).double() - (x.float().double() - x.float()[1]))[0] > 1e-06",
+                right="The difference is rounded, and the exponential is off by as much of itself, some 40 ULP in "
+                "float32. The operator divides by 2ᴺ instead, which is exact.",
+                at={"x": (-0.3, 79.7)},
+            ),
+            Wrong(
+                said="Only the differences of the logits count, so their scale does not matter.",
+                counter="softmax(2 * x) != softmax(x)",
+                right="softmax(x + c) = softmax(x), but a factor makes it sharper. It is 1/T for a temperature T.",
+                at={"x": (1.0, 0.0)},
+            ),
+        ),
+    ),
+    Entry(
+        title="Log-softmax",
+        operator="log_softmax",
+        formula="""
+            fᵢ(x) = xᵢ − log(S)
+            ∂fᵢ/∂xⱼ = [i = j] − exp(fⱼ)
+            S = Σⱼ exp(xⱼ)
+        """,
+        note="The gradient of a loss L is ∂L/∂xⱼ = gⱼ − exp(fⱼ)·Σᵢ gᵢ with gᵢ = ∂L/∂fᵢ. The plot is that of three "
+        "classes, of which the first has the logit x, the others 0 and 1.",
+        source=SOFTMAX,
+        use="For log-probabilities: beam search, policies, distillation, CTC. For the loss of classes take "
+        "`softmax_cross_entropy`, which writes no tensor of this size in the forward.",
+        function=lambda x1, x2, x3: log_softmax(torch.stack((x1, x2, x3)), 0),
+        inputs=lambda x: {"x1": x, "x2": 0 * x, "x3": 0 * x + 1},
+        labels=("f₁", "f₂", "f₃"),
+        slope="∂fᵢ/∂x₁",
+        axis="x₁",
+        families=("log_softmax",),
+        speed=("log_softmax",),
+        wrong=(
+            Wrong(
+                said="log(softmax(x)) is how to compute it.",
+                counter="torch.log(softmax(x.float()))[1] != log_softmax(x.float())[1]",
+                right="In float32 a probability below 1e-45 is 0, and its logarithm is lost.",
+                at={"x": (0.0, -200.0)},
+            ),
+            Wrong(
+                said="x − logsumexp(x) is how to compute it.",
+                counter="x.float()[0] - torch.logsumexp(x.float(), 0) != log_softmax(x.float())[0]",
+                right="Beside a logit of 20 nothing is left of 2e-9. The logarithm of a probability near 1 is "
+                "−log(1 + r), with the other exponentials over the largest one in r.",
+                at={"x": (20.0, 0.0)},
+            ),
+            Wrong(
+                said="Its derivative is 1 − softmax(x).",
+                counter="1 - softmax(x) != D(lambda x: log_softmax(x)[0], x)",
+                right="By its own logit. By the others it is −softmax(x).",
+                at={"x": (0.0, 0.0, 0.0)},
+            ),
+        ),
+    ),
+    Entry(
+        title="Cross-entropy of softmax",
+        operator="softmax_cross_entropy",
+        formula="""
+            f(x) = −Σᵢ wᵢ·qᵢ·log(pᵢ)
+            ∂f/∂xⱼ = pⱼ·Σᵢ wᵢ·qᵢ − wⱼ·qⱼ
+            ∂f/∂tⱼ = −(1 − e)·wⱼ·log(pⱼ)
+            pⱼ = exp(xⱼ)/Σᵢ exp(xᵢ)
+            qⱼ = (1 − e)·tⱼ + e/3
+        """,
+        note="Of a row of three classes: t is `target`, 1 for one class and 0 for the others where that is the index "
+        "of a class, w is `weight`, e `label_smoothing`, 3 the number of classes. The plot is that of the logits 0, -x "
+        "and -x.",
+        source="Bishop, *Pattern Recognition and Machine Learning*, 2006, equations 4.108 and 4.109. Smoothing: "
+        + paper(
+            "Szegedy et al.",
+            "Rethinking the Inception Architecture for Computer Vision",
+            2015,
+            "1512.00567",
+            "section 7",
+        ),
+        use="The loss where one of several classes is true: images, words. It takes logits, as `F.cross_entropy`, "
+        "keeps one number a row beside its inputs, and writes nothing of the size of the logits but the gradient. With "
+        "`label_smoothing` the least loss is at a finite margin, and logits do not grow without end.",
+        function=lambda *v: softmax_cross_entropy(
+            torch.stack(v[:3], 1),
+            torch.stack(v[3:6], 1),
+            torch.stack([w[0] for w in v[6:9]]).detach(),
+            "none",
+            label_smoothing=v[9][0].item(),
+        ),
+        inputs=lambda x: {"x1": 0 * x, "x2": -x, "x3": -x},
+        curves=(
+            {"t1": 1.0, "t2": 0.0, "t3": 0.0, "w1": 1.0, "w2": 1.0, "w3": 1.0, "e": 0.0},
+            {"t1": 1.0, "t2": 0.0, "t3": 0.0, "w1": 1.0, "w2": 1.0, "w3": 1.0, "e": 0.1},
+            {"t1": 0.5, "t2": 0.25, "t3": 0.25, "w1": 1.0, "w2": 0.5, "w3": 2.0, "e": 0.0},
+        ),
+        labels=("t = (1, 0, 0)", "e = 0.1", "t = (½, ¼, ¼), w = (1, ½, 2)"),
+        slope="∂f/∂x₁",
+        axis="margin of the first class",
+        families=("softmax_cross_entropy",),
+        speed=("cross_entropy",),
+        wrong=(
+            Wrong(
+                said="It takes the output of a softmax.",
+                counter="softmax_cross_entropy(softmax(x), t) != softmax_cross_entropy(x, t)",
+                right="It takes logits. Of probabilities it makes softmax(softmax(x)), and the loss of C classes is "
+                "never below log(1 + (C − 1)·exp(−1)).",
+                at={"x": (30.0, 0.0, 0.0), "t": (1.0, 0.0, 0.0)},
+            ),
+            Wrong(
+                said="Its gradient is softmax(x) − t.",
+                counter="softmax(x) - t != D(lambda x: softmax_cross_entropy(x, t), x)",
+                right="Where the targets of a row sum to 1 and no class has a weight. Else it is p·Σ w·t − w·t.",
+                at={"x": (1.0, 0.0, 0.0), "t": (1.0, 1.0, 0.0)},
+            ),
+            Wrong(
+                said='`reduction="mean"` divides by the number of rows.',
+                counter='softmax_cross_entropy(x.view(2, 2), t.long(), w, "none").mean() != '
+                "softmax_cross_entropy(x.view(2, 2), t.long(), w)",
+                right="With indices it divides by the sum of the weights of the classes that they name, in which "
+                "ignored rows do not count: parts of a batch are to be added with their weights.",
+                at={"x": (2.0, 0.0, 1.0, 3.0), "t": (0.0, 0.0), "w": (0.5, 1.0)},
+            ),
+            Wrong(
+                said="A smoothed target is 1 − e for the class and e/(C − 1) for each other one.",
+                counter="softmax_cross_entropy(x, q) != softmax_cross_entropy(x, t, label_smoothing=0.1)",
+                right="It is 1 − e + e/C and e/C, in the paper and in torch.",
+                at={"x": (3.0, 0.0, 0.0), "t": (1.0, 0.0, 0.0), "q": (0.9, 0.05, 0.05)},
+            ),
+        ),
+    ),
+    Entry(
+        title="Binary cross-entropy of the sigmoid",
+        operator="sigmoid_binary_cross_entropy",
+        formula="""
+            f(x) = −w·(p·t·log(s(x)) + (1 − t)·log(s(−x)))
+            f'(x) = w·((1 − t)·s(x) − p·t·s(−x))
+            ∂f/∂t = −w·(p·log(s(x)) − log(s(−x)))
+        """,
+        note="t is `target`, w is `weight` and p is `pos_weight`.",
+        source="Bishop, *Pattern Recognition and Machine Learning*, 2006, equations 4.90 and 4.91.",
+        use="The loss of one of two classes, or of several labels that do not exclude each other, such as clicks: as "
+        "`F.binary_cross_entropy_with_logits`. `pos_weight` makes up for few positives.",
+        function=lambda x, t, w, p: sigmoid_binary_cross_entropy(x, t, w.detach(), p.detach(), "none"),
+        curves=(
+            {"t": 1.0, "w": 1.0, "p": 1.0},
+            {"t": 0.0, "w": 1.0, "p": 1.0},
+            {"t": 0.3, "w": 1.0, "p": 1.0},
+            {"t": 0.5, "w": 0.5, "p": 3.0},
+        ),
+        families=("sigmoid_binary_cross_entropy",),
+        speed=("binary_cross_entropy",),
+        wrong=(
+            Wrong(
+                said="`nn.BCELoss` after a sigmoid is the same.",
+                counter="F.binary_cross_entropy(s(x.float()), t.float()) != "
+                "sigmoid_binary_cross_entropy(x.float(), t.float())",
+                right="s(x) is rounded first: to 1 from 17 on, where log(1 − s(x)) is lost. torch puts 100 in its "
+                "place, and the gradient is 0.",
+                at={"x": 20.0, "t": 0.0},
+            ),
+            Wrong(
+                said="Its gradient is s(x) − t.",
+                counter="s(x) - t != D(lambda x: sigmoid_binary_cross_entropy(x, t, None, p), x)",
+                right="Without `pos_weight` and `weight`.",
+                at={"x": 0.0, "t": 1.0, "p": 3.0},
+            ),
+            Wrong(
+                said="The best prediction has the loss 0.",
+                counter="sigmoid_binary_cross_entropy(torch.logit(t), t) > 0",
+                right="For targets of 0 and 1. For others the least loss is the entropy of the target.",
+                at={"t": 0.3},
+            ),
+        ),
+    ),
+    Entry(
+        title="Gated units",
+        operator="gated",
+        also=("gated.packed",),
+        formula="""
+            f(a, b) = act(a)·b
+            ∂f/∂a = b·act'(a)
+            ∂f/∂b = act(a)
+        """,
+        note="a is the gate, b is `up`. Of a packed tensor they are the first and the second half (`gate_first`), the "
+        "second and the first (`gate_second`), or the even and the odd places (`interleaved`). The plot has b = 1.5.",
+        source=paper(
+            "Dauphin et al.", "Language Modeling with Gated Convolutional Networks", 2017, "1612.08083", "equation 1"
+        )
+        + " Of activations other than the sigmoid: "
+        + GLU,
+        use="With any activation as a gate, by its name. Sigmoid is GLU, which has convolutions in language and speech "
+        "(Conformer); SwiGLU, GEGLU and ReGLU have names of their own. `actinium.nn.GatedLinear` has it with its "
+        "projection, one matrix product for both halves. At 2/3 of the width, a block of three matrices has the "
+        "parameters of one of two.",
+        function=lambda a, b, act: gated(a, act, up=b),
+        inputs=lambda x: {"a": x},
+        curves=({"b": 1.5, "act": "sigmoid"}, {"b": 1.5, "act": "tanh"}, {"b": 1.5, "act": "mish"}),
+        slope="∂f/∂a",
+        axis="a",
+        families=("gated, sigmoid",),
+        without_speed="[SwiGLU](#swiglu) has the rows of the same loop with another activation",
+        wrong=(
+            Wrong(
+                said="`F.glu` has the gate first.",
+                counter='F.glu(x, -1) != gated(x, "sigmoid")',
+                right='Its gate is the second half: `gated(x, "sigmoid", layout="gate_second")`.',
+                at={"x": (1.0, 2.0, 3.0, 4.0)},
+            ),
+        ),
+    ),
+    Entry(
+        title="SwiGLU",
+        operator="swiglu",
+        also=("swiglu.packed",),
+        formula="""
+            f(a, b) = a·s(a)·b
+            ∂f/∂a = b·(s(a) + a·s(a)·(1 − s(a)))
+            ∂f/∂b = a·s(a)
+        """,
+        note='a is the gate, b is `up`. For another β: `gated(a, "swish", [beta], up=b)`.',
+        source=GLU,
+        use="In the MLP of language models: PaLM, Llama, Mistral, Qwen. Their fused projections (`gate_up_proj`) have "
+        "the gate first. The backward keeps its inputs alone, and makes both gradients in one pass.",
+        function=lambda a, b: swiglu(a, b),
+        inputs=lambda x: {"a": x},
+        curves=({"b": 1.0}, {"b": 2.0}, {"b": -0.5}),
+        slope="∂f/∂a",
+        axis="a",
+        families=("gated, swish",),
+        speed=("swiglu", "swiglu_interleaved"),
+        wrong=(
+            Wrong(
+                said="SwiGLU is a·s(a) + (1 − s(a))·b.",
+                counter="a * s(a) + (1 - s(a)) * b != swiglu(a, b)",
+                right="The two are multiplied: a·s(a)·b.",
+                at={"a": 1.0, "b": 2.0},
+            ),
+            Wrong(
+                said="Which half is the gate makes no difference.",
+                counter='swiglu(x, layout="gate_second") != swiglu(x)',
+                right="It does for weights that are there. Llama and its relatives have the gate first, `F.glu` and "
+                "timm's "
+                '`GluMlp` second (`layout="gate_second"`).',
+                at={"x": (1.0, -2.0)},
+            ),
+            Wrong(
+                said="The gate lets through a part of b, between nothing and all of it.",
+                counter="swiglu(a, b) > b",
+                right="That is GLU's sigmoid. Here the factor is a·s(a), which has no bound on the right and is "
+                "negative on the left.",
+                at={"a": 3.0, "b": 1.0},
+            ),
+        ),
+    ),
+    Entry(
+        title="GEGLU",
+        operator="geglu",
+        also=("geglu.packed",),
+        formula="""
+            f(a, b) = a·Φ·b
+            ∂f/∂a = b·(Φ + a·φ)
+            ∂f/∂b = a·Φ
+            Φ = (1 + erf(a/√(2)))/2
+            φ = exp(−a²/2)/√(2·π)
+        """,
+        note='a is the gate, b is `up`. With `approximate="tanh"` GELU is that of [the tanh form](#gelu-tanh-form).',
+        source=GLU,
+        use="In T5 1.1 and Gemma, with the tanh form of GELU, and in the transformers of diffusion models, with erf "
+        "and the "
+        'gate in the second half (`layout="gate_second"`).',
+        function=lambda a, b: geglu(a, b),
+        inputs=lambda x: {"a": x},
+        curves=({"b": 1.0}, {"b": 2.0}, {"b": -0.5}),
+        slope="∂f/∂a",
+        axis="a",
+        families=("gated, gelu", "gated, gelu_tanh"),
+        without_speed="[SwiGLU](#swiglu) has the rows of the same loop with another activation",
+        wrong=(
+            Wrong(
+                said="Both forms of GELU give the same GEGLU.",
+                counter='geglu(a, b, "tanh") != geglu(a, b)',
+                right="They are up to 5e-4 apart, times b. Take the form that the weights were trained with.",
+                at={"a": -2.7, "b": 10.0},
+            ),
+        ),
+    ),
+    Entry(
+        title="ReGLU",
+        operator="reglu",
+        also=("reglu.packed",),
+        formula="""
+            f(a, b) = a·b if a > 0, else 0
+            ∂f/∂a = b if a > 0, else 0
+            ∂f/∂b = a if a > 0, else 0
+        """,
+        note="a is the gate, b is `up`.",
+        source=GLU,
+        use="Where zeros in the result shall be made use of: what meets a closed gate needs no product in the next "
+        "layer.",
+        function=lambda a, b: reglu(a, b),
+        inputs=lambda x: {"a": x},
+        curves=({"b": 1.0}, {"b": 2.0}, {"b": -0.5}),
+        slope="∂f/∂a",
+        axis="a",
+        families=("gated, relu",),
+        without_speed="[SwiGLU](#swiglu) has the rows of the same loop with another activation",
+        wrong=(
+            Wrong(
+                said="It is ReLU of the product, and not negative.",
+                counter="relu(a * b) != reglu(a, b)",
+                right="The gate alone is cut off. The result has the sign of b.",
+                at={"a": 1.0, "b": -2.0},
+            ),
+        ),
+    ),
+    Entry(
+        title="SwiGLU, clamped",
+        operator="swiglu_clamped",
+        also=("swiglu_clamped.packed",),
+        formula="""
+            f(a, b) = A·s(α·A)·(B + 1)
+            ∂f/∂a = (B + 1)·(s(α·A) + α·A·s(α·A)·(1 − s(α·A))) if a ≤ l, else 0
+            ∂f/∂b = A·s(α·A) if −l ≤ b ≤ l, else 0
+            A = min(a, l)
+            B = max(−l, min(b, l))
+        """,
+        note="a is the gate, b is `up`, l is `limit` and α is `alpha`. A packed tensor is interleaved unless `layout` "
+        "says another thing.",
+        source=paper("OpenAI", "gpt-oss-120b & gpt-oss-20b Model Card", 2025, "2508.10925", "on its architecture")
+        + " The formula is that of the model published with it.",
+        use="In gpt-oss, and for its weights. The limits keep the values of 16-bit and 8-bit networks small.",
+        function=lambda a, b, limit, α: swiglu_clamped(a, b, limit[0].item(), α[0].item()),
+        inputs=lambda x: {"a": x},
+        curves=(
+            {"b": 1.0, "l": 7.0, "α": 1.702},
+            {"b": 1.0, "l": 2.0, "α": 1.702},
+            {"b": -3.0, "l": 2.0, "α": 1.0},
+        ),
+        slope="∂f/∂a",
+        axis="a",
+        families=("swiglu_clamped",),
+        speed=("swiglu_clamped",),
+        wrong=(
+            Wrong(
+                said="It is SwiGLU, clamped.",
+                counter="swiglu(a, b) != swiglu_clamped(a, b)",
+                right="Within the limits, too, it is another function: α is 1.702, and b + 1 takes the place of b.",
+                at={"a": 1.0, "b": 1.0},
+            ),
+            Wrong(
+                said="Gate and up are clamped on both sides.",
+                counter="swiglu_clamped(a.clamp(-7, 7), b) != swiglu_clamped(a, b)",
+                right="The gate is on the right side alone.",
+                at={"a": -9.0, "b": 1.0},
+            ),
+            Wrong(
+                said="The gate is the first half.",
+                counter='swiglu_clamped(x, layout="gate_first") != swiglu_clamped(x)',
+                right="In these models gate and up alternate.",
+                at={"x": (1.0, 2.0, 3.0, 4.0)},
+            ),
+        ),
+    ),
+    Entry(
+        title="Bias and activation",
+        operator="bias_act",
+        formula="""
+            f(x, b) = act(x + b)
+            f'(x) = act'(x + b)
+            ∂f/∂b = act'(x + b)
+        """,
+        note="b is that of x's channel; its gradient is summed over all that it is added to. The plot has b = 1.",
+        source="that of the activation; the bias is a layer's.",
+        use="After a product or a convolution without a bias: one pass adds the bias and takes the activation, and "
+        "another makes both gradients. `actinium.nn.LinearAct` and `actinium.nn.Conv2dAct` are layers made so.",
+        function=lambda x, b, act: bias_act(x, b, act, None, 0),
+        curves=({"b": 1.0, "act": "relu"}, {"b": 1.0, "act": "gelu"}, {"b": 1.0, "act": "tanh"}),
+        families=("bias_act, tanh",),
+        speed=("bias_gelu",),
+        wrong=(
+            Wrong(
+                said="It is s(x + b), only faster.",
+                counter='s(x.bfloat16() + b.bfloat16()) != bias_act(x.bfloat16(), b.bfloat16(), "sigmoid", dim=0)',
+                right="In 16-bit types the sum is rounded before the activation if it is written. Here it is not, and "
+                "the result is rounded once.",
+                at={"x": -9.0, "b": 0.04},
+            ),
+        ),
+    ),
+    Entry(
+        title="An activation by its name",
+        operator="activate",
+        formula="""
+            f(x) = act(x)
+            f'(x) = act'(x)
+        """,
+        note="The names are those of the operators of one number above.",
+        source="that of the activation.",
+        use="Where a configuration names the activation. It calls the operator of that name: results, gradients and "
+        "speed are its own.",
+        function=lambda x, act: activate(x, act),
+        curves=tuple({"act": name} for name in ("relu", "selu", "mish", "gelu", "tanh")),
+        without_accuracy="that of the operator of the name",
+        without_speed="it calls the operator of the name",
     ),
 )
 
@@ -723,16 +1242,38 @@ def row(path: str, title: str, *cells: str) -> dict[str, str]:
     raise LookupError(f"{path} has no row {' '.join(cells)!r} under {title!r}")
 
 
-def measured(path: str, names: Iterable[str]) -> bool:
-    """Whether the report holds the operators of an entry, which `scripts/accuracy` and `scripts/bench` know of."""
-    unknown = [name for name in names if name not in OPS]
+def measured(path: str, names: Iterable[str], known: Iterable[str]) -> bool:
+    """Whether the report holds the rows of an entry, which `scripts/accuracy` or `scripts/bench` know of."""
+    unknown = [name for name in names if name not in known]
     return bool(unknown) or any(re.search(rf"^\| {re.escape(name)} ", report(path), re.MULTILINE) for name in names)
 
 
 def accuracy(entry: Entry) -> list[str]:
+    if not entry.accuracy and not entry.families:
+        return [f"Accuracy: {entry.without_accuracy}.", ""]
+    return accuracy_of_one_number(entry) + accuracy_of_several_values(entry)
+
+
+def accuracy_of_several_values(entry: Entry) -> list[str]:
+    if not entry.families:
+        return []
+    if not measured(ACCURACY, entry.families, [case.name for case in cases()]):
+        return ["Accuracy: not measured yet (`scripts/accuracy`).", ""]
+    header, *lines = list(rows(ACCURACY, FAMILIES)) or [[]]
+    body = []
+    for name in entry.families:
+        found = [dict(zip(header[1:], line[1:], strict=True)) for line in lines if line[0] == name]
+        of = [cells for cells in found if cells["dtype"] == "float32"]
+        if not of:
+            raise LookupError(f"{ACCURACY} has no row {name!r} of float32 under {FAMILIES!r}")
+        body += [(name, *(cells[c] for c in ("", "ours, ULP", "bound, ULP", "builtin, ULP"))) for cells in of]
+    return markdown(("accuracy, float32", "", "ULP", "bound", "builtin: ULP"), body)
+
+
+def accuracy_of_one_number(entry: Entry) -> list[str]:
     if not entry.accuracy:
-        return ["Accuracy: the result is one of the inputs, and nothing is rounded.", ""]
-    if not measured(ACCURACY, entry.accuracy):
+        return []
+    if not measured(ACCURACY, entry.accuracy, OPS):
         return ["Accuracy: not measured yet on all inputs (`scripts/accuracy`).", ""]
     # The instruction sets are in the order of their age: the last row of a function is that of the best one.
     found = [(name, which, row(ACCURACY, "float32", name, which)) for name in entry.accuracy for which in ("f", "f'")]
@@ -746,7 +1287,9 @@ def accuracy(entry: Entry) -> list[str]:
 
 
 def speed(entry: Entry) -> list[str]:
-    if not measured(PERFORMANCE, entry.speed):
+    if not entry.speed:
+        return [f"Speed: not measured by itself; {entry.without_speed}.", ""]
+    if not measured(PERFORMANCE, entry.speed, OPS):
         return ["Speed: not measured yet (`scripts/bench`).", ""]
 
     def builtin(name: str) -> str:
@@ -770,17 +1313,18 @@ def speed(entry: Entry) -> list[str]:
 # ------------------------------------------------------------------------------------------------------ the document
 
 HEAD = """
-The activations of Actinium, a section each:
+The activations of Actinium and what is made with them, a section each:
 
-- the formula and the derivatives, with s(x) = 1/(1 + e⁻ˣ). A test reads them and compares them with the operators;
+- the formula and the derivatives, with s(x) = 1/(1 + e⁻ˣ), act for an activation and act' for its derivative, and
+  [i = j] for 1 where i = j, else 0. A test reads them and compares them with the operators;
 - plots of f and f', drawn from the operators and their gradients;
 - parameters, with the defaults of the operator's schema;
 - the source, and where the function is of use;
 - accuracy: the largest error over float32 inputs, in units in the last place of the exact result, and where it is; the
-  builtin's, and for how many inputs it is beyond the bound that is set to ours. [accuracy.md](accuracy.md) explains
-  these and has the other dtypes;
-- speed: times as fast as the builtin with 64K elements, one thread / all processors. [performance.md](performance.md)
-  has the other sizes and layouts;
+  builtin's, and for how many inputs it is beyond the bound that is set to ours. For functions of several values these
+  are random inputs. [accuracy.md](accuracy.md) explains the figures and has the other dtypes;
+- speed: times as fast as the builtin with 64K elements of input, one thread / all processors.
+  [performance.md](performance.md) has the other sizes and layouts;
 - what is said of it in texts and programs, and is not so, with a counter-example. `D(f, x)` is the derivative of f at
   x, `variance(f, v)` the variance of f(x) for a normal x of mean 0 and variance v.
 
@@ -794,20 +1338,35 @@ def definitions(entry: Entry) -> dict[str, str]:
     return dict(line.strip().split(" = ", 1) for line in entry.formula.strip().splitlines())
 
 
-def derivative(entry: Entry) -> str:
-    """What the second plot shows, as the formula writes it."""
-    return "f'(x)" if entry.by == "x" else f"∂f/∂{entry.by}"
+def plotted(entry: Entry) -> tuple[str, str]:
+    """What the plots show, as the formula writes it."""
+    function = next(iter(definitions(entry)))
+    return function, entry.slope or ("f'(x)" if entry.by == "x" else f"∂f/∂{entry.by}")
+
+
+PACKED = ", or, without `up`, "  # between what an input is beside another one and what it is alone
 
 
 def meanings(entry: Entry) -> dict[str, str]:
     """What the docstring of the function says of each argument."""
     doc = inspect.getdoc(getattr(actinium.functional, entry.operator.partition(".")[0]))
     arguments = re.search(r"Args:\n(.*?)\n\n", doc, re.DOTALL)[1]
-    found = re.findall(r"^ {4}(\w+): (.*(?:\n {5}.*)*)", arguments, re.MULTILINE)
-    return {
-        {"input": "self"}.get(name, name): re.sub(r"\s+", " ", text).replace("``", "`").strip(".")
-        for name, text in found
-    }
+    found = re.findall(r"^ {4}([\w, ]+): (.*(?:\n {5}.*)*)", arguments, re.MULTILINE)
+    said = {name: markup(text) for names, text in found for name in names.split(", ")}
+    gate, _, alone = said.pop("input").partition(PACKED)
+    return said | {"gate": gate, "self": alone or gate}
+
+
+def markup(text: str) -> str:
+    """A docstring's text as Markdown, in one line, with the operator's names of its arguments."""
+
+    def link(found: re.Match) -> str:
+        (entry,) = (entry for entry in ENTRIES if entry.operator == found[1])
+        return f"[`{found[1]}`](#{anchor(entry)})"
+
+    text = re.sub(r"\s+", " ", text).replace("``input``, which then is the gate", "``gate``")
+    text = re.sub(r":func:`(\w+)`", link, re.sub(r":math:`(.*?)`", r"$\1$", text))
+    return re.sub(r"(?<!\.)\.$", "", re.sub(r"\binput(?=`|\.size)", "self", text.replace("``", "`")))
 
 
 def default(argument: torch._C.Argument) -> str:
@@ -819,25 +1378,26 @@ def default(argument: torch._C.Argument) -> str:
 
 def parameters(entry: Entry) -> list[str]:
     said = meanings(entry)
+    arguments = {argument.name: argument for schema in entry.schemas.values() for argument in schema.arguments}
     return markdown(
         ("parameter", "type", "default", ""),
-        [(f"`{a.name}`", str(a.type), default(a), said[a.name]) for a in entry.schema.arguments],
+        [(f"`{a.name}`", str(a.type), default(a), said[a.name]) for a in arguments.values()],
     )
 
 
 def section(entry: Entry) -> list[str]:
-    names = ", ".join(argument.name for argument in entry.schema.arguments)
+    calls = {name: ", ".join(a.name for a in schema.arguments) for name, schema in entry.schemas.items()}
     lines = [
         f"## {entry.title}",
         "",
-        f"`torch.ops.actinium.{entry.operator}({names})`",
+        "\\\n".join(f"`torch.ops.actinium.{name}({arguments})`" for name, arguments in calls.items()),
         "",
         "```text",
         *(f"{left} = {right}" for left, right in definitions(entry).items()),
         "```",
         "",
         *([entry.note, ""] if entry.note else []),
-        f"![f(x) and {derivative(entry)} of {entry.title}]({Path(DOCUMENT).stem}/{entry.key}.svg)",
+        f"![{' and '.join(plotted(entry))} of {entry.title}]({Path(DOCUMENT).stem}/{entry.key}.svg)",
         "",
         *parameters(entry),
         f"Source: {entry.source}",
@@ -856,16 +1416,18 @@ def section(entry: Entry) -> list[str]:
     return [*lines, ""] if entry.wrong else lines
 
 
-def document() -> str:
-    def anchor(title: str) -> str:
-        return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+def anchor(entry: Entry) -> str:
+    """Of its section."""
+    return re.sub(r"[^\w -]", "", entry.title.lower()).replace(" ", "-")
 
+
+def document() -> str:
     lines = [
         "# Gallery",
         "",
         "Written by `scripts/gallery`; do not edit.",
         HEAD.format(accuracy=measured_on(ACCURACY), performance=measured_on(PERFORMANCE)),
-        *(f"- [{entry.title}](#{anchor(entry.title)})" for entry in ENTRIES),
+        *(f"- [{entry.title}](#{anchor(entry)})" for entry in ENTRIES),
         "",
     ]
     return "\n".join(lines + [line for entry in ENTRIES for line in section(entry)]).rstrip("\n") + "\n"
@@ -875,32 +1437,38 @@ def document() -> str:
 
 
 def draw(entry: Entry, file: Path) -> None:
-    """f and f' beside each other, a line for each of the entry's curves."""
+    """f and its derivative beside each other, a line for each of the entry's curves, or of the rows of its results."""
     import matplotlib  # here, since the tests need none
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     plt.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "actinium", "font.size": 8}
-    figure, (values, derivatives) = plt.subplots(1, 2, figsize=(7, 2.3), layout="constrained")
+    figure, panels = plt.subplots(1, 2, figsize=(7, 2.3), layout="constrained")
+    values, derivatives = panels
     # Only the names that tell the curves apart.
     varied = [name for name in entry.curves[0] if len({curve[name] for curve in entry.curves}) > 1]
+    labels = list(entry.labels) or [
+        ", ".join(f"{n} = {v:g}" if isinstance(v, float) else v for n, v in curve.items() if n in varied)
+        for curve in entry.curves
+    ]
     for curve in entry.curves:
         x = torch.linspace(-5, 4, 361, dtype=torch.float64)
-        named = {"x": x} | {name: torch.full_like(x, value) for name, value in curve.items()}
+        named = {"x": x} | {n: v if isinstance(v, str) else torch.full_like(x, v) for n, v in curve.items()}
         named[entry.by].requires_grad_()
-        y = entry.function(*entry.inputs(x).values(), *[named[name] for name in curve])
-        (dy,) = torch.autograd.grad(y.sum(), named[entry.by])
-        dy[1:][dy.diff().abs() > 0.3] = torch.nan  # no line through a jump
-        values.plot(x.detach(), y.detach(), label=", ".join(f"{name} = {curve[name]:g}" for name in varied))
-        derivatives.plot(x.detach(), dy)
-    for axes, title in ((values, "f(x)"), (derivatives, derivative(entry))):
+        for y in torch.atleast_2d(entry.function(*entry.inputs(x).values(), *[named[name] for name in curve])):
+            (dy,) = torch.autograd.grad(y.sum(), named[entry.by], retain_graph=True)
+            dy[1:][dy.diff().abs() > 0.3] = torch.nan  # no line through a jump
+            values.plot(x.detach(), y.detach(), label=labels.pop(0))
+            derivatives.plot(x.detach(), dy)
+    for axes, title in zip(panels, plotted(entry), strict=True):
         axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axes.axvline(0, color="0.6", linewidth=0.8, zorder=0)
         axes.set_title(title)
+        axes.set_xlabel(entry.axis)
         axes.set_xlim(-5, 4)
         axes.grid(alpha=0.25)
-    if varied:
+    if varied or entry.labels:
         values.legend()
     figure.savefig(file, metadata={"Date": None})
     plt.close(figure)

@@ -1,5 +1,6 @@
 """Tables as the documents have them."""
 
+import math
 from collections.abc import Iterable
 
 
@@ -10,3 +11,10 @@ def markdown(header: Iterable[str], body: Iterable[Iterable[str]], left: int | N
     rule = ["---"] * len(header[:left]) + ["--:"] * (len(header) - len(header[:left]))
     cells = ([cell.replace("|", "\\|") for cell in line] for line in (header, rule, *body))
     return [f"| {' | '.join(line)} |" for line in cells] + [""]
+
+
+def ulps(value: float) -> str:
+    """A number of units in the last place."""
+    if math.isinf(value):
+        return "∞"
+    return f"{value:.3f}" if value < 1000 else f"{value:,.0f}" if value < 1e8 else f"{value:.2g}"

@@ -431,26 +431,27 @@ def draw(run: dict, path: Path) -> None:
             result.row.allocator,
         )  # fmt: skip
 
-    figure, panels = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
-    colours = dict(zip(rows.OPS, plt.get_cmap("tab20").colors, strict=True))
-    for axes, direction in zip(panels, ("forward", "backward"), strict=True):
-        found = list(filter(drawn(direction), results(run)))
-        for op in rows.OPS:
-            line = sorted((result for result in found if result.row.op == op), key=lambda result: result.elements)
-            sizes = [result.elements for result in line]
-            ours = [1 / result.median("copy") for result in line]
-            theirs = [result.median("builtin") / result.median("copy") for result in line]
-            axes.plot(sizes, ours, color=colours[op], marker="o", markersize=3, label=op)
-            axes.plot(sizes, theirs, color=colours[op], linestyle=":", linewidth=1)
-        axes.axhline(1, color="0.4", linewidth=0.9)
-        axes.set(title=direction, xlabel="elements", yscale="log")
-        axes.set_xscale("log", base=2)
-        axes.grid(alpha=0.25)
-    panels[0].set_ylabel("time / time of a copy of the same bytes")
-    lines, names = panels[0].get_legend_handles_labels()
-    figure.legend(
-        lines, names, loc="outside right upper", title="actinium\n(dotted: builtin)", fontsize=8, title_fontsize=8
-    )
+    groups = (rows.POINTWISE, rows.COMPOSITES)
+    figure, grid = plt.subplots(len(groups), 2, figsize=(11, 8), sharex=True, sharey=True, layout="constrained")
+    for ops, panels in zip(groups, grid, strict=True):
+        colours = plt.get_cmap("tab20").colors
+        for axes, direction in zip(panels, ("forward", "backward"), strict=True):
+            found = list(filter(drawn(direction), results(run)))
+            for op, colour in zip(ops, colours, strict=False):
+                line = sorted((result for result in found if result.row.op == op), key=lambda result: result.elements)
+                sizes = [result.elements for result in line]
+                ours = [1 / result.median("copy") for result in line]
+                theirs = [result.median("builtin") / result.median("copy") for result in line]
+                axes.plot(sizes, ours, color=colour, marker="o", markersize=3, label=op)
+                axes.plot(sizes, theirs, color=colour, linestyle=":", linewidth=1)
+            axes.axhline(1, color="0.4", linewidth=0.9)
+            axes.set(title=direction, xlabel="elements", yscale="log")
+            axes.set_xscale("log", base=2)
+            axes.grid(alpha=0.25)
+        panels[0].set_ylabel("time / time of a copy of the same bytes")
+        panels[1].legend(
+            loc="upper left", bbox_to_anchor=(1, 1), title="actinium\n(dotted: builtin)", fontsize=8, title_fontsize=8
+        )
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 

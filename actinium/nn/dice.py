@@ -133,7 +133,7 @@ class Dice(Module):
         """The Dice of a paper or a library, with its initial values, formula and running statistics.
 
         =================  ==========================================================================================
-        ``"paper"``        Zhou et al. 2018, arXiv:1706.06978, equation 3
+        ``"paper"``        Zhou et al. 2018, arXiv:1706.06978, equation 9
         ``"din"``          zhougr1993/DeepInterestNetwork, ``din/Dice.py``
         ``"dien"``         mouna99/dien, ``script/Dice.py``
         ``"deepctr"``      shenweichen/DeepCTR, ``deepctr/layers/activation.py``, for inputs of 2 and 3 dims
