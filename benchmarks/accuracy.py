@@ -467,7 +467,8 @@ BOUNDS = f"""\
 
 Near a root of f' or f'' the absolute bound holds, and the number of ULP can be larger than 4. The float64 inputs are
 random and dense near 0, near the roots of f, f' and f'', in the tails and at both ends of the range. Input, got and
-wanted are hexadecimal floats. Instruction sets with the same figures share a row.
+wanted are hexadecimal floats. Instruction sets with the same figures share a row. AVX2 and AVX-512 give the same bits
+(`tests/python/test_capabilities.py`), so that what stands for avx2 holds for avx512, too, where that has no figures.
 """
 TAILS = """\
 abs(x) > 8, {capability}, where the builtin's SiLU and both its forms of GELU lose every digit.
