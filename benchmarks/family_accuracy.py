@@ -346,10 +346,10 @@ def _ulps(got: Tensor, want: Long, size: Long | float, bound: Bound) -> float:
 def measure(library: Path) -> list[Figure]:
     """Of every case and dtype, by the kernels that torch would choose."""
     torch.ops.load_library(library)
-    return [figure for case in cases() for dtype in DTYPES for figure in _measure(case, dtype)]
+    return [figure for case in cases() for dtype in DTYPES for figure in measure_case(case, dtype)]
 
 
-def _measure(case: Case, dtype: torch.dtype) -> list[Figure]:
+def measure_case(case: Case, dtype: torch.dtype) -> list[Figure]:
     given = case.inputs(torch.Generator().manual_seed(0))
     given = {name: t.to(dtype) if t.is_floating_point() else t for name, t in given.items()}
     exact = partial(case.exact, *(numbers(t) if t.is_floating_point() else t.numpy() for t in given.values()))
