@@ -1,7 +1,8 @@
 """Measures every operator against torch's builtin or the composite that users write, against torch.compile of that, and
 against a copy of the same bytes, interleaved in one run; and says which bars are met.
 
-A complete run (no option that selects rows) takes about half an hour and writes docs/performance.md with its plot.
+A complete run (no option that selects rows) takes about an hour and writes docs/performance-<instruction set>.md with
+its plot.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from rows import Row
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "bench"
-DOCUMENT = ROOT / "docs" / "performance.md"
+DOCUMENT = "docs/performance-{}.md"  # of an instruction set
 WIDTH = 160  # columns that a row of the table takes; a narrower terminal breaks it
 
 
@@ -61,7 +62,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures go (default: build/bench/*.json)")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="the report, *.md, with its plot beside it (default: of a complete "
-        "run docs/performance.md, else none)",
+        "run docs/performance-<instruction set>.md, else none)",
     )  # fmt: skip
     parser.add_argument(
         "--update", type=Path, metavar="FILE", help="replace these rows in an earlier run's JSON file, and report it"
@@ -231,7 +232,8 @@ def main() -> None:
         path.write_text(json.dumps(run, indent=1) + "\n")
         console.print(f"figures: {path}")
     report.show(run, console)
-    output = given.output or (DOCUMENT if run["complete"] else None)
+    document = ROOT / DOCUMENT.format(run["machine"]["capability"].lower())
+    output = given.output or (document if run["complete"] else None)
     if output:
         report.write(run, output)
         console.print(f"report: {output}")

@@ -2,8 +2,8 @@
 said of it and is not so. scripts/gallery runs this, which writes docs/gallery.md and docs/gallery/*.svg.
 
 An activation is one entry of ENTRIES. Parameters and defaults come from the operator's schema, their meaning from the
-docstring in actinium.functional, accuracy and speed from docs/accuracy.md and docs/performance.md, the numbers of the
-counter-examples from the operators; tests/python/test_gallery.py evaluates the formulas.
+docstring in actinium.functional, accuracy and speed from docs/accuracy.md and docs/performance-avx2.md, the numbers of
+the counter-examples from the operators; tests/python/test_gallery.py evaluates the formulas.
 """
 # ruff: noqa: RUF001  mathematical signs in the formulas
 
@@ -54,7 +54,7 @@ from rows import OPS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = "docs/gallery.md"
-ACCURACY, PERFORMANCE = "docs/accuracy.md", "docs/performance.md"
+ACCURACY, PERFORMANCE = "docs/accuracy.md", "docs/performance-avx2.md"
 FAMILIES = "Functions of several values"  # the title in docs/accuracy.md
 
 # ----------------------------------------------------------------------------------------------------------- entries
@@ -82,7 +82,7 @@ class Entry:
     # The operator, element by element of vectors: of the inputs, and then of what a curve has. A row for each f of the
     # formula where there are several.
     function: Callable[..., Tensor]
-    speed: tuple[str, ...] = ()  # rows of docs/performance.md
+    speed: tuple[str, ...] = ()  # rows of PERFORMANCE
     also: tuple[str, ...] = ()  # other overloads of the operator
     inputs: Callable[[Tensor], dict[str, Tensor]] = lambda x: {"x": x}  # by their names in the formula
     # The other names in the formula, numbers and that of an activation; each makes a curve of the plot
@@ -1324,7 +1324,7 @@ The activations of Actinium and what is made with them, a section each:
   builtin's, and for how many inputs it is beyond the bound that is set to ours. For functions of several values these
   are random inputs. [accuracy.md](accuracy.md) explains the figures and has the other dtypes;
 - speed: times as fast as the builtin with 64K elements of input, one thread / all processors.
-  [performance.md](performance.md) has the other sizes and layouts;
+  [performance-avx2.md](performance-avx2.md) has the other sizes and layouts;
 - what is said of it in texts and programs, and is not so, with a counter-example. `D(f, x)` is the derivative of f at
   x, `variance(f, v)` the variance of f(x) for a normal x of mean 0 and variance v.
 
