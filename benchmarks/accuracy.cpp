@@ -333,11 +333,11 @@ ACTINIUM_INLINE R per_unit(R want, const Measure& m) {
   return std::ldexp(Wide(1), m.mantissa - (normal ? std::max(std::ilogb(near), m.min_exponent) : m.min_exponent));
 }
 
-// What no small error excuses: a zero for a normal number, and f(-0) = +0.
+// What no small error excuses: a zero for a normal number, and f(-0) = +0 where f(0) is 0.
 template <class R>
 ACTINIUM_INLINE int64_t wrong_zero(double x, double got, R want, const Measure& m) {
   const int64_t lost = mask(got == 0) & mask(magnitude(want) >= R(m.smallest_normal));
-  const int64_t zeros = mask(m.pass == 0) & mask(x == 0);
+  const int64_t zeros = mask(m.pass == 0) & mask(x == 0) & mask(want == R(0));
   const int64_t signs_differ = mask((bit_cast<int64_t>(got) ^ bit_cast<int64_t>(x)) < 0);
   return lost | (zeros & signs_differ);
 }
