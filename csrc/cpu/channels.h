@@ -41,7 +41,8 @@ class Channels {
   using param_t = opmath_t<scalar_t>;
   static constexpr int64_t kStep = kLanes<W>;
   static constexpr int kSums = kSum ? F::kSums : 0;
-  static constexpr int64_t kBlock = 4, kAhead = 8;  // rows
+  static constexpr int64_t kBlock = 8, kAhead = 8;   // rows
+  static constexpr int64_t kFar = int64_t{8} << 20;  // bytes of an operand that caches near the processor cannot hold
 
  public:
   Channels(const Channelwise& problem_, const ChannelUnits& units_, double* sums_)
@@ -128,11 +129,14 @@ class Channels {
   ACTINIUM_HD void down(const F& in_memory, int64_t at, int64_t n, int64_t rows, Totals& total) const {
     const F f = in_memory;
     Totals totals = total;
+    const bool is_far = units.numel * static_cast<int64_t>(sizeof(scalar_t)) > kFar;
     for (int64_t r = 0; r < rows; ++r) {
       // Several rows side by side are no stream that a processor would see.
-      const int64_t ahead = at + (r + kAhead) * units.width;
-      for (int k = 0; k < F::kInputs; ++k) prefetch<W>(input(k), ahead);
-      for (int k = 0; k < (kWrite ? F::kOutputs : 0); ++k) prefetch<W, true>(output(k), ahead);
+      if (is_far) {
+        const int64_t ahead = at + (r + kAhead) * units.width;
+        for (int k = 0; k < F::kInputs; ++k) prefetch<W>(input(k), ahead);
+        for (int k = 0; k < (kWrite ? F::kOutputs : 0); ++k) prefetch<W, true>(output(k), ahead);
+      }
       step<kPartial>(f, at + r * units.width, n, totals);
     }
     total = totals;
