@@ -255,7 +255,21 @@ DTYPES = {  # by what c++filt calls them
 PASSES = ("Forward", "Backward", "DoubleBackward", "Gated", "GatedBackward")  # actinium::Pass
 GATED = {"rows_kernel": "Gated, packed", "strided_kernel": "Gated, interleaved"}
 LAYOUTS = {"true": "channels last", "false": "channels first"}  # kLast
+GROUPS = {"32": "a warp", "256": "a block", "1": "side by side"}  # threads that have a row of a softmax together
 VECTOR = 16  # bytes
+
+
+# Of the kernels of rows, by kLog or kIndex: what the first pass reads, what the second one reads and writes.
+PASSES_OF_ROWS = {
+    ("softmax_forward", "false"): (1, (1, 1)),
+    ("softmax_forward", "true"): (1, (1, 1)),
+    ("softmax_backward", "false"): (2, (2, 1)),
+    ("softmax_backward", "true"): (1, (2, 1)),
+    ("loss_forward", "true"): (1, None),
+    ("loss_forward", "false"): (1, (2, 0)),
+    ("loss_backward", "true"): (0, (1, 1)),
+    ("loss_backward", "false"): (1, (2, 1)),
+}
 
 
 @cache
@@ -362,6 +376,12 @@ class Kernel:
             case "columns_forward" | "columns_backward" as name, (_, width, *bias) if width != "1":
                 op = "apart with bias" if bias == ["true"] else "apart"
                 return Row("Maxout", op, name.partition("_")[2], self.dtype)
+            case "softmax_forward" | "softmax_backward" as name, (_, group, log):
+                op = "log_softmax" if log == "true" else "softmax"
+                return Row("Softmax", op, f"{name.partition('_')[2]}, {GROUPS[group]}", self.dtype)
+            case "loss_forward" | "loss_backward" as name, (_, group, index):
+                op = "of indices" if index == "true" else "of probabilities"
+                return Row("Cross-entropy", op, f"{name.partition('_')[2]}, {GROUPS[group]}", self.dtype)
         return None
 
     @cached_property
@@ -398,6 +418,15 @@ class Kernel:
                 many, few = ("load", "store") if name == "units_forward" else ("store", "load")
                 accesses = {(many, VECTOR): wins * pieces // lanes, (few, wins * self.size): 1, (few, wins): 1}
                 return (Traffic(accesses, wins * pieces),)
+            case "softmax_forward" | "softmax_backward" | "loss_forward" | "loss_backward" as name, (_, group, kind):
+                # What each pass over a row reads and writes; the second one has what it reads from registers and caches
+                # as far as the first one has read it.
+                first, second = PASSES_OF_ROWS[name, kind]
+                width = 1 if group == "1" else VECTOR // self.size
+                loops = [self._vectors(width, first, 0)] if first else []
+                if second:
+                    loops.append(self._vectors(width, *second, cached=first * width * self.size))
+                return tuple(loops)
         return ()
 
     def _vectors(self, elements: int, inputs: int, outputs: int, cached: int = 0) -> Traffic:

@@ -207,6 +207,13 @@ GROUPS = {
     "Maxout": "Elements of the input. Pieces side by side are adjacent in memory, pieces apart are not. The backward "
     "moves elements, whatever their type, by their size. A bias is the same for all rows and comes from the cache; "
     "its loads are in flight as well.",
+    "Softmax": "Instructions of both passes over a row together; memory is read by the first, and what the second "
+    "reads again comes from registers and caches, as far as these hold the row. A row to a warp where it is no longer "
+    "than 4 KiB, to a block where it is, in whole vectors; or, with rows side by side, to a thread, **element by "
+    "element and not in vectors**. Rows that start apart from their output, by other than multiples of 16 bytes, are "
+    "also taken element by element, and have no rows here; nor has what each row costs beside its elements.",
+    "Cross-entropy": "The same, without smoothing and weights of classes; the backward of probabilities gives one of "
+    "its gradients.",
 }
 
 

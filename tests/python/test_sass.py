@@ -23,7 +23,6 @@ pytestmark = pytest.mark.cpu_only
 BOUND_BY_MEMORY = ("Pointwise", "Gated", "Maxout")
 # Of what is small or odd, and the second steps of sums; the others have rows.
 WITHOUT_ROWS = {"rows_kernel", "strided_kernel", "fold_kernel", "gather", "lanes_forward", "lanes_backward"}
-WITHOUT_ROWS |= {"softmax_forward", "softmax_backward", "loss_forward", "loss_backward"}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +90,12 @@ def test_statistics_and_maxout_have_their_kernels(kernels, rows):
     assert backward >= set(product(ops, ["backward"], ("16 bit", "32 bit", "64 bit")))
 
 
+def test_softmax_and_losses_have_their_kernels(rows):
+    ways = [f"{way}, {group}" for way in ("forward", "backward") for group in ("a warp", "a block", "side by side")]
+    assert rows >= set(product(["Softmax"], ["softmax", "log_softmax"], ways))
+    assert rows >= set(product(["Cross-entropy"], ["of indices", "of probabilities"], ways))
+
+
 def test_formulas_are_told_from_kernels():
     assert sass.formula("PassFormula<Formula<Gated<GeluTanh>::type>::type, 4, float>") == (
         "Gated",
@@ -117,6 +122,11 @@ def test_tiles_are_a_loop_of_whole_vectors_alone(kernels):
     """Not the loop over what is left beside them, which has whole vectors as well."""
     flat = [(kernel, *kernel.bodies) for kernel in kernels if kernel.template == "flat_kernel" and kernel.counted]
     assert flat and [str(kernel) for kernel, body in flat if not (body.loop and body.only)] == []
+
+
+def test_passes_over_rows_are_loops(kernels):
+    found = [kernel for kernel in kernels if kernel.row and kernel.row.group in ("Softmax", "Cross-entropy")]
+    assert found and [str(kernel) for kernel in found if not all(body and body.loop for body in kernel.bodies)] == []
 
 
 def test_budget_of_instructions(kernels):
