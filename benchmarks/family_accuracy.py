@@ -3,8 +3,9 @@
 Their inputs cannot be gone through one by one: it is a sample of random ones, against formulas in 80 bits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ Long = np.ndarray  # of longdouble
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 ROWS, COLUMNS = 1024, 1024
+SIDES = ("ours", "builtin")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Case:
     """A function of `inputs`, whose gradients for an output of ones are taken by those that are named."""
 
     name: str
-    inputs: Callable[[torch.Generator], dict[str, Tensor]]
+    inputs: Callable[[torch.Generator, int], dict[str, Tensor]]  # of so many rows
     ours: Callable[..., Tensor]
     builtin: Callable[..., Tensor]
     # By "f" and the names of inputs: the exact value, and where its ULP are counted (terms of opposite sign)
@@ -43,12 +45,12 @@ def _normal(random: torch.Generator, *shape: int, scale: float = 3.0) -> Tensor:
     return torch.randn(shape, generator=random, dtype=torch.float64) * scale
 
 
-def _two(random: torch.Generator) -> dict[str, Tensor]:
-    return {"gate": _normal(random, ROWS, COLUMNS), "up": _normal(random, ROWS, COLUMNS)}
+def _two(random: torch.Generator, rows: int) -> dict[str, Tensor]:
+    return {"gate": _normal(random, rows, COLUMNS), "up": _normal(random, rows, COLUMNS)}
 
 
-def _one(random: torch.Generator) -> dict[str, Tensor]:
-    return {"x": _normal(random, ROWS, COLUMNS)}
+def _one(random: torch.Generator, rows: int) -> dict[str, Tensor]:
+    return {"x": _normal(random, rows, COLUMNS)}
 
 
 # ---------------------------------------------------------------------------------------------------------- formulas
@@ -110,12 +112,12 @@ def _binary_cross_entropy(x: Long, target: Long) -> dict:
     return {"f": (loss, abs(x * target)), "x": (_sigmoid(x) - target, abs(target))}
 
 
-def _logits_and_classes(random: torch.Generator) -> dict[str, Tensor]:
-    return _one(random) | {"target": torch.randint(COLUMNS, (ROWS,), generator=random)}
+def _logits_and_classes(random: torch.Generator, rows: int) -> dict[str, Tensor]:
+    return _one(random, rows) | {"target": torch.randint(COLUMNS, (rows,), generator=random)}
 
 
-def _logits_and_parts(random: torch.Generator) -> dict[str, Tensor]:
-    return _one(random) | {"target": torch.rand(ROWS, COLUMNS, generator=random, dtype=torch.float64)}
+def _logits_and_parts(random: torch.Generator, rows: int) -> dict[str, Tensor]:
+    return _one(random, rows) | {"target": torch.rand(rows, COLUMNS, generator=random, dtype=torch.float64)}
 
 
 def _clamped(gate: Tensor, up: Tensor) -> Tensor:
@@ -128,7 +130,7 @@ def cases() -> tuple[Case, ...]:
     return (
         Case(
             "prelu",
-            lambda random: _one(random) | {"weight": _normal(random, COLUMNS, scale=0.5)},
+            lambda random, rows: _one(random, rows) | {"weight": _normal(random, COLUMNS, scale=0.5)},
             ours.prelu.default,
             F.prelu,
             _prelu,
@@ -137,7 +139,7 @@ def cases() -> tuple[Case, ...]:
         Case("swiglu_clamped", _two, ours.swiglu_clamped.default, _clamped, _swiglu_clamped),
         Case(
             "bias_act, tanh",
-            lambda random: _one(random) | {"bias": _normal(random, COLUMNS, scale=1.0)},
+            lambda random, rows: _one(random, rows) | {"bias": _normal(random, COLUMNS, scale=1.0)},
             lambda x, b: ours.bias_act.default(x, b, "tanh"),
             lambda x, b: torch.tanh(x + b),
             _bias_tanh,
@@ -175,48 +177,65 @@ class Figure:
 
     @property
     def bound(self) -> float:
-        return 0.501 if self.dtype.itemsize == 2 else 2 if self.output == "f" and self.dtype == torch.float32 else 4
+        return bound(self.output, self.dtype)
 
     @property
     def met(self) -> bool:
         return self.ours <= self.bound
 
 
-def _ulps(got: Tensor, want: Long, size: Long | float) -> float:
+def bound(output: str, dtype: torch.dtype) -> float:
+    return 0.501 if dtype.itemsize == 2 else 2 if output == "f" and dtype == torch.float32 else 4
+
+
+def _ulps(got: Tensor, want: Long, size: Long | float) -> Long:
     error = abs(numbers(got) - want)
     if got.dtype.itemsize == 2:
         # What float32 is off before it is rounded.
         error = np.maximum(0, error - 4 * spacing(np.abs(size), torch.float32) * (np.abs(size) > 0))
         size = 0
-    return float((error / spacing(np.maximum(abs(want), size), got.dtype)).max())
+    return error / spacing(np.maximum(abs(want), size), got.dtype)
+
+
+Outputs = dict[str, Tensor]  # the value under "f", and gradients for an output of ones under "d<input>"
+
+
+def _outputs(call: Callable[..., Tensor], inputs: dict[str, Tensor], named: list[str]) -> Outputs:
+    leaves = {name: t.detach().requires_grad_(t.is_floating_point()) for name, t in inputs.items()}
+    y = call(*leaves.values())
+    gradients = torch.autograd.grad(y, [leaves[name] for name in named], torch.ones_like(y)) if named else ()
+    return {"f": y.detach(), **{f"d{name}": g for name, g in zip(named, gradients, strict=True)}}
+
+
+def errors(
+    case: Case, dtype: torch.dtype, devices: tuple[str, ...] = ("cpu",), rows: int = ROWS
+) -> Iterator[tuple[str, dict[tuple[str, str], Tensor], dict[tuple[str, str], Long]]]:
+    """Of every output of a case its name and, by side, one of SIDES, and device, what it is and how many ULP it
+    is off."""
+    given = case.inputs(torch.Generator().manual_seed(0), rows)
+    inputs = {name: t.to(dtype) if t.is_floating_point() else t for name, t in given.items()}
+    wanted = case.exact(*(numbers(t) if t.is_floating_point() else t.numpy() for t in inputs.values()))
+    named = [name for name in wanted if name != "f"]
+    found = {
+        (side, device): _outputs(getattr(case, side), {name: t.to(device) for name, t in inputs.items()}, named)
+        for side, device in product(SIDES, devices)
+    }
+    for name, (want, size) in wanted.items():
+        output = name if name == "f" else f"d{name}"
+        absolute = 0.25 if name != "f" and dtype.itemsize > 2 else 0.0
+        got = {side: outputs[output].cpu() for side, outputs in found.items()}
+        yield output, got, {side: _ulps(y, want, np.maximum(abs(size), absolute)) for side, y in got.items()}
 
 
 def measure(library: Path) -> list[Figure]:
     """Of every case and dtype, by the kernels that torch would choose."""
     torch.ops.load_library(library)
-    figures = []
-    for case in cases():
-        for dtype in DTYPES:
-            given = case.inputs(torch.Generator().manual_seed(0))
-            leaves = {name: t.to(dtype).requires_grad_() if t.is_floating_point() else t for name, t in given.items()}
-            wanted = case.exact(*(numbers(t) if t.is_floating_point() else t.numpy() for t in leaves.values()))
-            found = {}
-            for side in ("ours", "builtin"):
-                y = getattr(case, side)(*leaves.values())
-                names = [name for name in wanted if name != "f"]
-                gradients = (
-                    torch.autograd.grad(y, [leaves[name] for name in names], torch.ones_like(y)) if names else ()
-                )
-                for name, got in zip(("f", *names), (y, *gradients), strict=True):
-                    want, size = wanted[name]
-                    absolute = 0.25 if name != "f" and dtype.itemsize > 2 else 0.0
-                    found[side, name] = _ulps(got, want, np.maximum(abs(size), absolute))
-            for name in wanted:
-                output = name if name == "f" else f"d{name}"
-                figures.append(
-                    Figure(case.name, output, dtype, wanted[name][0].size, found["ours", name], found["builtin", name])
-                )
-    return figures
+    return [
+        Figure(case.name, output, dtype, ulps["ours", "cpu"].size, *(float(ulps[side, "cpu"].max()) for side in SIDES))
+        for case in cases()
+        for dtype in DTYPES
+        for output, _, ulps in errors(case, dtype)
+    ]
 
 
 TEXT = """\

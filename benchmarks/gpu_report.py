@@ -105,7 +105,7 @@ def _accuracy(run: dict) -> list[str]:
             share = f"**{share}**" if inexact(result) else f"{share}, the CPU's {_number(cpu['share'])}"
         lines.append(
             [result["dtype"], f"{result['function']} {result['pass']}", f"{result['inputs']:,}"]
-            + [_number(ours["ulp"]), share, f"{float(ours['x']):.6g}", f"{ours['beyond']:,}"]
+            + [_number(ours["ulp"]), share, f"{float(ours['x']):.6g}" if "x" in ours else "", f"{ours['beyond']:,}"]
             + [_number(builtin["ulp"]), f"{result['different']:,}"]
         )
     header = ("dtype", "", "inputs", "ULP", "share of bound", "at x", "beyond", "builtin: ULP", "not the CPU's bits")
