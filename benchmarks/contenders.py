@@ -302,6 +302,7 @@ def _maxout_linear(x: Tensor) -> Composite:
     """To as many units as there are features, of four pieces."""
     features = x.size(1)
     layers = [actinium.nn.MaxoutLinear(features, features, 4, dtype=x.dtype) for _ in range(2)]
+    layers[1].load_state_dict(layers[0].state_dict())
     weight, bias = layers[1].weight, layers[1].bias
 
     def theirs(x: Tensor) -> Tensor:

@@ -28,8 +28,10 @@ def missed(run: dict) -> list[tuple[Row, str, float]]:
 
 
 def inexact(result: dict) -> bool:
-    """Whether the bound is not met where the CPU kernels meet it; docs/accuracy.md has what no kernel meets."""
-    return float(result["ours"]["share"]) > max(1, float(result["cpu"]["share"]))
+    """Whether the bound is not met where the CPU kernels meet it; docs/accuracy.md has what no kernel meets. Functions
+    of several values, which name no input, have sums, and these have another order."""
+    like = 1 if "x" in result["ours"] else 1.25
+    return float(result["ours"]["share"]) > max(1, like * float(result["cpu"]["share"]))
 
 
 def failures(run: dict) -> list[str]:
