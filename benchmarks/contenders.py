@@ -40,7 +40,7 @@ class Work:
 
 @lru_cache(maxsize=4)
 def _normal(n: int, seed: int) -> Tensor:
-    return torch.randn(n, generator=torch.Generator().manual_seed(seed)) * 2
+    return torch.randn(n, generator=torch.Generator().manual_seed(seed), device="cpu") * 2
 
 
 def _random(shape: tuple[int, ...], dtype: torch.dtype, seed: int) -> Tensor:
@@ -302,6 +302,7 @@ def _maxout_linear(x: Tensor) -> Composite:
     """To as many units as there are features, of four pieces."""
     features = x.size(1)
     layers = [actinium.nn.MaxoutLinear(features, features, 4, dtype=x.dtype) for _ in range(2)]
+    layers[1].load_state_dict(layers[0].state_dict())
     weight, bias = layers[1].weight, layers[1].bias
 
     def theirs(x: Tensor) -> Tensor:
@@ -311,21 +312,22 @@ def _maxout_linear(x: Tensor) -> Composite:
 
 
 def _cross_entropy(x: Tensor) -> Composite:
-    target = torch.randint(x.size(1), (x.size(0),), generator=torch.Generator().manual_seed(2))
+    random = torch.Generator().manual_seed(2)
+    target = torch.randint(x.size(1), (x.size(0),), generator=random, device="cpu").to(x.device)
     return Composite(
         lambda x: ours.softmax_cross_entropy.default(x, target), {"builtin": lambda x: F.cross_entropy(x, target)}
     )
 
 
 def _binary_cross_entropy(x: Tensor) -> Composite:
-    target = _random(tuple(x.shape), x.dtype, 2).clamp_(0, 1)
+    target = _random(tuple(x.shape), x.dtype, 2).clamp_(0, 1).to(x.device)
     return Composite(
         lambda x: ours.sigmoid_binary_cross_entropy.default(x, target),
         {"builtin": lambda x: F.binary_cross_entropy_with_logits(x, target)},
     )
 
 
-_COMPOSITES: dict[str, Callable[[Tensor], Composite]] = {
+COMPOSITES: dict[str, Callable[[Tensor], Composite]] = {
     "swish_beta": swish_beta,
     "dice": lambda x: dice(x, True),
     "dice_eval": lambda x: dice(x, False),
@@ -348,7 +350,7 @@ _COMPOSITES: dict[str, Callable[[Tensor], Composite]] = {
 
 def _composite(row: Row) -> Work:
     x = _input(row, _shape(row))
-    composite = _COMPOSITES[row.op](x)
+    composite = COMPOSITES[row.op](x)
     contenders = {"ours": composite.ours, **composite.others}
     if row.compiled:
         torch._dynamo.reset()

@@ -1,6 +1,7 @@
 """Measures how far f, f' and f'' are from the exact values on a device, in ULP: all bfloat16 and float16 inputs, dense
 samples of float32 and float64; the builtin beside them, and how many results differ in any bit from those of the CPU
-kernels. Bounds and ways of counting are those of docs/accuracy.md. gpu_check.py starts it.
+kernels. The same of random inputs of functions of several values. Bounds and ways of counting are those of
+docs/accuracy.md. gpu_check.py starts it.
 
 Prints one JSON object a line, one for each dtype, function and pass.
 """
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import family_accuracy
 from cuda_ops import FUNCTIONS, Function
 from formulas import erfc
 from ulp import spacing
@@ -246,17 +248,50 @@ def measure(function: Function, dtype: torch.dtype, device: str, count: int) -> 
         }
 
 
+def measure_family(case: family_accuracy.Case, dtype: torch.dtype, device: str, rows: int) -> Iterator[dict]:
+    """The same of a function of several values, counted as docs/accuracy.md does."""
+    for name, found in family_accuracy.errors(case, dtype, (device, "cpu"), rows):
+        bound = case.bounds[name].of(dtype)
+        mine, cpu = (found["ours", where][0] for where in (device, "cpu"))
+        integer = INTEGERS[mine.itemsize]
+        yield {
+            "dtype": str(dtype).removeprefix("torch."),
+            "function": case.name,
+            "pass": family_accuracy.title(name),
+            "inputs": mine.numel(),
+            "different": int((mine.view(integer) != cpu.view(integer)).sum()),
+            **{
+                side: {
+                    "ulp": float(ulps.max()),
+                    "share": float(ulps.max()) / bound,
+                    "beyond": int((ulps > bound).sum()),
+                }
+                for side, (_, ulps) in (
+                    ("ours", found["ours", device]),
+                    ("cpu", found["ours", "cpu"]),
+                    ("builtin", found["builtin", device]),
+                )
+            },
+        }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--float32", type=int, default=1 << 24, metavar="N", help="inputs, about")
     parser.add_argument("--float64", type=int, default=100_000, metavar="N")
+    parser.add_argument("--rows", type=int, default=family_accuracy.ROWS, metavar="N", help="of functions of several "
+                        "values")  # fmt: skip
     given = parser.parse_args()
     results = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is not a result
     for dtype in DTYPES:
         for function in FUNCTIONS.values():
             for result in measure(function, getattr(torch, dtype), given.device, getattr(given, dtype, 0)):
+                print(json.dumps(result), file=results, flush=True)
+    for case in family_accuracy.cases():
+        for dtype in DTYPES:
+            for result in measure_family(case, getattr(torch, dtype), given.device, given.rows):
                 print(json.dumps(result), file=results, flush=True)
 
 

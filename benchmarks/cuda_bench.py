@@ -202,12 +202,10 @@ def _maxout(pieces: int, layout: str) -> Composite:
 def _channels(row: Row, operands: Operands) -> tuple[Contenders, int]:
     x = operands("x", row).detach().requires_grad_(row.direction == "step")
     with torch.device(operands.device):
-        if row.op.startswith("maxout"):
+        if row.op in ("maxout2", "maxout4"):
             composite = _maxout(int(row.op.removeprefix("maxout")), row.layout)
-        elif row.op == "swish_beta":
-            composite = contenders.swish_beta(x)
         else:
-            composite = contenders.dice(x, row.op == "dice")
+            composite = contenders.COMPOSITES[row.op](x)
     y = composite.ours(x)
     g = operands.buffer("g")[: y.numel()].view(y.shape)
 
@@ -224,7 +222,7 @@ def _channels(row: Row, operands: Operands) -> tuple[Contenders, int]:
             _compiled(function), name
         )
     forward, backward = x.numel() + y.numel(), y.numel() + 2 * x.numel()
-    if row.op.startswith("maxout"):  # which reads no input, but what won
+    if row.op in ("maxout2", "maxout4"):  # which read no input, but what won
         backward -= x.numel()
     elements = forward + (backward if row.direction == "step" else 0)
     return found, elements * x.element_size()

@@ -21,13 +21,24 @@ CHANNELS = {
     "swish_beta": ((65536, 256), (256, 64, 32, 32)),
     "maxout2": ((65536, 256), (256, 64, 32, 32)),
     "maxout4": ((65536, 256), (256, 64, 32, 32)),
+    "prelu": ((65536, 256), (256, 64, 32, 32)),
+    "swiglu": ((65536, 512), (8192, 22016)),
+    "swiglu_interleaved": ((65536, 512),),
+    "swiglu_clamped": ((65536, 512),),
+    "bias_gelu": ((65536, 256), (8192, 16384)),
+    "maxout_linear": ((16384, 512),),
+    # Few elements to a row, classes of images, words, and words that fill no vectors.
+    "softmax": ((65536, 128), (16384, 1000), (4096, 32000), (4096, 50257)),
+    "log_softmax": ((16384, 1000), (4096, 32000)),
+    "cross_entropy": ((16384, 1000), (4096, 32000), (4096, 50257)),
+    "binary_cross_entropy": ((65536, 256),),
 }
 
 GROUPS = {
     "full": "Far beyond the caches: contiguous, {full} elements",
     "offset": "Slices at odd offsets, {full} elements",
     "graph": "Every size: kernels in a CUDA graph",
-    "channels": "Ops with channels, in a CUDA graph",
+    "channels": "Ops of channels, of pairs and of rows, in a CUDA graph",
     "eager": "Every size: calls from Python",
     "layout": "Layouts, {layout} elements",
 }
@@ -111,7 +122,7 @@ def grid(full: int) -> Iterator[Row]:
         for op, shapes in CHANNELS.items():
             for shape in shapes:
                 for direction in ("forward", "step"):
-                    for layout in ("unit", "piece") if op.startswith("maxout") else ("contiguous",):
+                    for layout in ("unit", "piece") if op in ("maxout2", "maxout4") else ("contiguous",):
                         batch = min(shape[0], full // math.prod(shape[1:]))
                         yield Row("channels", op, direction, dtype, (batch, *shape[1:]), layout)
     for dtype in DTYPES[:2]:

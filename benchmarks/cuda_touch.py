@@ -5,6 +5,7 @@ Checks no value, and makes torch launch few kernels of its own, which are watche
 import argparse
 import json
 import traceback
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -63,6 +64,44 @@ def channels(dtype: torch.dtype, device: str) -> None:
                 ours.maxout_backward(values, indices, pieces, dim, layout)
 
 
+def step(call: Callable[..., Tensor], *inputs: Tensor) -> None:
+    """Forward and backward."""
+    leaves = [t.detach().requires_grad_() for t in inputs]
+    y = call(*leaves)
+    torch.autograd.grad(y, leaves, torch.zeros_like(y))
+
+
+def pairs(dtype: torch.dtype, device: str) -> None:
+    """Gate and up as two tensors and packed, one vector and less to a row; a bias, and PReLU's weight."""
+    for shape in ((9, 6), (37, 64), (3, 130)):
+        whole = torch.zeros((shape[0] + 1) * shape[1], dtype=dtype, device=device)
+        for x in (whole[: -shape[1]].view(shape), whole[1 : 1 - shape[1]].view(shape)):
+            step(ours.swiglu.default, x, x)
+            for layout in ("gate_first", "gate_second", "interleaved"):
+                step(lambda x, layout=layout: ours.swiglu.packed(x, -1, layout), x)
+            for dim in (0, 1):
+                weight = torch.zeros(shape[dim], dtype=dtype, device=device)
+                step(lambda x, b, dim=dim: ours.bias_act.default(x, b, "tanh", [], dim), x, weight)
+                step(lambda x, w, dim=dim: ours.prelu.default(x, w, dim), x, weight)
+    x, weight = torch.zeros(5, 16, dtype=dtype, device=device), torch.zeros(3, 24, 16, dtype=dtype, device=device)
+    step(ours.linear_maxout.default, x, weight, weight[..., 0])
+
+
+def rows(dtype: torch.dtype, device: str) -> None:
+    """Softmax and the losses: rows of a warp, of a block and side by side; of whole vectors and of a few elements more,
+    and with inputs elsewhere than the outputs."""
+    for shape in ((9, 10), (3, 257), (2, 768), (2, 5000), (2, 9003), (2, 7, 5), (3, 40, 67)):
+        count = torch.Size(shape).numel()
+        whole = torch.zeros(count + 1, dtype=dtype, device=device)
+        for x in (whole[:count].view(shape), whole[1:].view(shape)):
+            index = torch.zeros(shape[:1] + shape[2:], dtype=torch.int64, device=device)
+            step(lambda x: ours.softmax.default(x, 1), x)
+            step(lambda x: ours.log_softmax.default(x, 1), x)
+            step(lambda x, y=index: ours.softmax_cross_entropy.default(x, y, label_smoothing=0.1), x)
+            step(ours.softmax_cross_entropy.default, x, x)
+            step(ours.sigmoid_binary_cross_entropy.default, x, x)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda")
@@ -73,6 +112,8 @@ def main() -> None:
                 pointwise(x)
             tiles(dtype, device)
             channels(dtype, device)
+            pairs(dtype, device)
+            rows(dtype, device)
         if device != "cpu":
             torch.cuda.synchronize()
         print(json.dumps({"touched": True}), flush=True)

@@ -4,9 +4,10 @@ the losses.
 Their inputs cannot be gone through one by one: it is a sample of random ones, against formulas in 80 bits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import product as pairs
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ long = np.longdouble
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 ROWS, COLUMNS = 1024, 1024
 FEATURES, UNITS, PIECES = 64, 64, 4
+SIDES = ("ours", "builtin")
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Case:
     them or ones."""
 
     name: str
-    inputs: Callable[[torch.Generator], dict[str, Tensor]]
+    inputs: Callable[[torch.Generator, int], dict[str, Tensor]]  # of so many rows
     ours: Callable[..., Tensor]
     builtin: Callable[..., Tensor]
     # By "f" and the names of inputs: the exact value, and where its ULP are counted (terms of opposite sign)
@@ -85,16 +87,16 @@ def _normal(random: torch.Generator, *shape: int, scale: float = 3.0) -> Tensor:
     return torch.randn(shape, generator=random, dtype=torch.float64) * scale
 
 
-def _two(random: torch.Generator, rows: int = ROWS) -> dict[str, Tensor]:
+def _two(random: torch.Generator, rows: int) -> dict[str, Tensor]:
     return {"gate": _normal(random, rows, COLUMNS), "up": _normal(random, rows, COLUMNS)}
 
 
-def _one(random: torch.Generator) -> dict[str, Tensor]:
-    return {"x": _normal(random, ROWS, COLUMNS)}
+def _one(random: torch.Generator, rows: int) -> dict[str, Tensor]:
+    return {"x": _normal(random, rows, COLUMNS)}
 
 
-def _with_grad(random: torch.Generator) -> dict[str, Tensor]:
-    return _one(random) | {"grad": _normal(random, ROWS, COLUMNS, scale=1.0)}
+def _with_grad(random: torch.Generator, rows: int) -> dict[str, Tensor]:
+    return _one(random, rows) | {"grad": _normal(random, rows, COLUMNS, scale=1.0)}
 
 
 # ---------------------------------------------------------------------------------------------------------- formulas
@@ -197,12 +199,12 @@ def _binary_cross_entropy(x: Long, target: Long) -> dict:
     return {"f": (loss, 0), "x": ((1 - target) * _sigmoid(x) - target * _sigmoid(-x), QUARTER)}
 
 
-def _logits_and_classes(random: torch.Generator) -> dict[str, Tensor]:
-    return _one(random) | {"target": torch.randint(COLUMNS, (ROWS,), generator=random)}
+def _logits_and_classes(random: torch.Generator, rows: int) -> dict[str, Tensor]:
+    return _one(random, rows) | {"target": torch.randint(COLUMNS, (rows,), generator=random)}
 
 
-def _logits_and_parts(random: torch.Generator) -> dict[str, Tensor]:
-    return _one(random) | {"target": torch.rand(ROWS, COLUMNS, generator=random, dtype=torch.float64)}
+def _logits_and_parts(random: torch.Generator, rows: int) -> dict[str, Tensor]:
+    return _one(random, rows) | {"target": torch.rand(rows, COLUMNS, generator=random, dtype=torch.float64)}
 
 
 def _clamped(gate: Tensor, up: Tensor) -> Tensor:
@@ -210,9 +212,9 @@ def _clamped(gate: Tensor, up: Tensor) -> Tensor:
     return gate * torch.sigmoid(1.702 * gate) * (up.clamp(-7, 7) + 1)
 
 
-def _layer(random: torch.Generator) -> dict[str, Tensor]:
+def _layer(random: torch.Generator, rows: int) -> dict[str, Tensor]:
     return {
-        "x": _normal(random, ROWS, FEATURES),
+        "x": _normal(random, rows, FEATURES),
         "weight": _normal(random, PIECES, UNITS, FEATURES, scale=FEATURES**-0.5),
         "bias": _normal(random, PIECES, UNITS, scale=1.0),
     }
@@ -222,12 +224,12 @@ def _two_operators(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return F.linear(x, weight.flatten(0, 1), bias.flatten()).unflatten(1, (PIECES, -1)).max(1).values
 
 
-def _gated_case(activation: str, builtin: Callable[[Tensor], Tensor], rows: int = ROWS) -> Case:
+def _gated_case(activation: str, builtin: Callable[[Tensor], Tensor], most: int = ROWS) -> Case:
     # ReLU rounds nothing
     value, slope = (ONE_ROUNDING, ONE_ROUNDING) if activation == "relu" else (product(VALUE), product(SLOPE))
     return Case(
         f"gated, {activation}",
-        partial(_two, rows=rows),
+        lambda random, rows: _two(random, min(rows, most)),
         lambda a, b: ours.gated.default(a, b, activation),
         lambda a, b: builtin(a) * b,
         partial(_gated, activation),
@@ -240,14 +242,14 @@ def cases() -> tuple[Case, ...]:
     return (
         Case(
             "prelu",
-            lambda random: _one(random) | {"weight": _normal(random, COLUMNS, scale=0.5)},
+            lambda random, rows: _one(random, rows) | {"weight": _normal(random, COLUMNS, scale=0.5)},
             ours.prelu.default,
             F.prelu,
             _prelu,
             {"f": ONE_ROUNDING, "x": ONE_ROUNDING},
         ),
         _gated_case("swish", F.silu),
-        _gated_case("gelu", F.gelu, rows=128),  # the formula is slow
+        _gated_case("gelu", F.gelu, most=128),  # the formula is slow
         _gated_case("gelu_tanh", partial(F.gelu, approximate="tanh")),
         _gated_case("relu", F.relu),
         _gated_case("sigmoid", torch.sigmoid),
@@ -261,7 +263,7 @@ def cases() -> tuple[Case, ...]:
         ),
         Case(
             "bias_act, tanh",
-            lambda random: _one(random) | {"bias": _normal(random, COLUMNS, scale=1.0)},
+            lambda random, rows: _one(random, rows) | {"bias": _normal(random, COLUMNS, scale=1.0)},
             lambda x, b: ours.bias_act.default(x, b, "tanh"),
             lambda x, b: torch.tanh(x + b),
             _bias_tanh,
@@ -334,13 +336,41 @@ class Figure:
         return f"{self.case} {self.output}, {dtype}: {ulps(self.ours)} ULP, bound {self.bound:g}"
 
 
-def _ulps(got: Tensor, want: Long, size: Long | float, bound: Bound) -> float:
+def _ulps(got: Tensor, want: Long, size: Long | float, bound: Bound) -> Long:
     error = abs(numbers(got) - want)
     if got.dtype.itemsize == 2 and bound.half < 1:
         # What float32 may be off before it is rounded.
         allowed = bound.float32 * spacing(np.abs(size), torch.float32)
         error, size = np.maximum(0, error - np.where(np.abs(size) > 0, allowed, 0)), 0
-    return float((error / spacing(np.maximum(abs(want), size), got.dtype)).max())
+    return error / spacing(np.maximum(abs(want), size), got.dtype)
+
+
+Output = tuple[Tensor, Long]  # the numbers, and how many ULP each is off
+
+
+def errors(
+    case: Case, dtype: torch.dtype, devices: tuple[str, ...] = ("cpu",), rows: int = ROWS
+) -> Iterator[tuple[str, dict[tuple[str, str], Output]]]:
+    """The outputs of a case, by their names in its bounds; each by side, one of SIDES, and device."""
+    given = case.inputs(torch.Generator().manual_seed(0), rows)
+    given = {name: t.to(dtype) if t.is_floating_point() else t for name, t in given.items()}
+    exact = partial(case.exact, *(numbers(t) if t.is_floating_point() else t.numpy() for t in given.values()))
+    wanted = {} if case.from_output else exact()
+    grad = given.pop("grad", None)
+    names = [name for name in case.bounds if name != "f"]
+
+    def run(function: Callable[..., Tensor], device: str) -> dict[str, Output]:
+        leaves = {name: t.to(device).detach().requires_grad_(t.is_floating_point()) for name, t in given.items()}
+        y = function(*leaves.values())
+        g = torch.ones_like(y) if grad is None else grad.to(device)
+        gradients = torch.autograd.grad(y, [leaves[name] for name in names], g) if names else ()
+        want = wanted or exact(numbers(y))
+        got = {"f": y.detach()} | dict(zip(names, gradients, strict=True))
+        return {name: (t.cpu(), _ulps(t, *want[name], case.bounds[name])) for name, t in got.items()}
+
+    found = {(side, device): run(getattr(case, side), device) for side, device in pairs(SIDES, devices)}
+    for name in case.bounds:
+        yield name, {where: outputs[name] for where, outputs in found.items()}
 
 
 def measure(library: Path) -> list[Figure]:
@@ -349,37 +379,23 @@ def measure(library: Path) -> list[Figure]:
     return [figure for case in cases() for dtype in DTYPES for figure in measure_case(case, dtype)]
 
 
-def measure_case(case: Case, dtype: torch.dtype) -> list[Figure]:
-    given = case.inputs(torch.Generator().manual_seed(0))
-    given = {name: t.to(dtype) if t.is_floating_point() else t for name, t in given.items()}
-    exact = partial(case.exact, *(numbers(t) if t.is_floating_point() else t.numpy() for t in given.values()))
-    wanted = {} if case.from_output else exact()
-    grad = given.pop("grad", None)
-    leaves = {name: t.requires_grad_() if t.is_floating_point() else t for name, t in given.items()}
-    names = [name for name in case.bounds if name != "f"]
-
-    def run(function: Callable[..., Tensor]) -> dict[str, tuple[int, float]]:
-        """How many numbers an output has, and the worst of them."""
-        y = function(*leaves.values())
-        g = torch.ones_like(y) if grad is None else grad
-        gradients = torch.autograd.grad(y, [leaves[name] for name in names], g) if names else ()
-        want = wanted or exact(numbers(y))
-        got = {"f": y} | dict(zip(names, gradients, strict=True))
-        return {name: (t.numel(), _ulps(t, *want[name], case.bounds[name])) for name, t in got.items()}
-
-    own, other = run(case.ours), run(case.builtin)
+def measure_case(case: Case, dtype: torch.dtype, rows: int = ROWS) -> list[Figure]:
     return [
         Figure(
             case.name,
-            name if name == "f" else f"d{name}",
+            title(name),
             dtype,
-            count,
+            found["ours", "cpu"][0].numel(),
             case.bounds[name].of(dtype),
-            worst,
-            other[name][1],
+            *(float(found[side, "cpu"][1].max()) for side in SIDES),
         )
-        for name, (count, worst) in own.items()
+        for name, found in errors(case, dtype, rows=rows)
     ]
+
+
+def title(name: str) -> str:
+    """What a report calls the output that a case's bounds know by this name."""
+    return name if name == "f" else f"d{name}"
 
 
 TEXT = f"""\

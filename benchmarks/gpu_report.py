@@ -28,8 +28,10 @@ def missed(run: dict) -> list[tuple[Row, str, float]]:
 
 
 def inexact(result: dict) -> bool:
-    """Whether the bound is not met where the CPU kernels meet it; docs/accuracy.md has what no kernel meets."""
-    return float(result["ours"]["share"]) > max(1, float(result["cpu"]["share"]))
+    """Whether the bound is not met where the CPU kernels meet it; docs/accuracy.md has what no kernel meets. Functions
+    of several values, which name no input, have sums, and these have another order."""
+    like = 1 if "x" in result["ours"] else 1.25
+    return float(result["ours"]["share"]) > max(1, like * float(result["cpu"]["share"]))
 
 
 def failures(run: dict) -> list[str]:
@@ -105,7 +107,7 @@ def _accuracy(run: dict) -> list[str]:
             share = f"**{share}**" if inexact(result) else f"{share}, the CPU's {_number(cpu['share'])}"
         lines.append(
             [result["dtype"], f"{result['function']} {result['pass']}", f"{result['inputs']:,}"]
-            + [_number(ours["ulp"]), share, f"{float(ours['x']):.6g}", f"{ours['beyond']:,}"]
+            + [_number(ours["ulp"]), share, f"{float(ours['x']):.6g}" if "x" in ours else "", f"{ours['beyond']:,}"]
             + [_number(builtin["ulp"]), f"{result['different']:,}"]
         )
     header = ("dtype", "", "inputs", "ULP", "share of bound", "at x", "beyond", "builtin: ULP", "not the CPU's bits")

@@ -188,6 +188,7 @@ class Traffic:
 
     accesses: dict[tuple[str, int], int]  # (load or store, bytes) -> instructions
     elements: int
+    cached: int = 0  # bytes that are not the memory's: what all rows have in common, or what has been read before
 
     def units(self, made: tuple[int, ...]) -> int:
         """How many units the accesses, in the order of `accesses`, are; 0 if they are not whole units of all."""
@@ -196,8 +197,8 @@ class Traffic:
 
     @property
     def bytes(self) -> float:
-        """Of an element, of all that is read and written."""
-        return sum(width * count for (_, width), count in self.accesses.items()) / self.elements
+        """Of an element, of all that the memory reads and writes."""
+        return (sum(width * count for (_, width), count in self.accesses.items()) - self.cached) / self.elements
 
 
 @dataclass(frozen=True)
@@ -251,27 +252,68 @@ DTYPES = {  # by what c++filt calls them
     "unsigned int": Stored("32 bit", 4),
     "unsigned long": Stored("64 bit", 8),
 }
-PASSES = ("forward", "backward", "double backward")
-CHANNELS = {"true": "Channels last", "false": "Channels first"}
+PASSES = ("Forward", "Backward", "DoubleBackward", "Gated", "GatedBackward")  # actinium::Pass
+GATED = {"rows_kernel": "Gated, packed", "strided_kernel": "Gated, interleaved"}
+LAYOUTS = {"true": "channels last", "false": "channels first"}  # kLast
+GROUPS = {"32": "a warp", "256": "a block", "1": "side by side"}  # threads that have a row of a softmax together
 VECTOR = 16  # bytes
 
 
+# Of the kernels of rows, by kLog or kIndex: what the first pass reads, what the second one reads and writes.
+PASSES_OF_ROWS = {
+    ("softmax_forward", "false"): (1, (1, 1)),
+    ("softmax_forward", "true"): (1, (1, 1)),
+    ("softmax_backward", "false"): (2, (2, 1)),
+    ("softmax_backward", "true"): (1, (2, 1)),
+    ("loss_forward", "true"): (1, None),
+    ("loss_forward", "false"): (1, (2, 0)),
+    ("loss_backward", "true"): (0, (1, 1)),
+    ("loss_backward", "false"): (1, (2, 1)),
+}
+
+
 @cache
-def operands() -> dict[str, tuple[int, int]]:
-    """Inputs and outputs of every formula, as csrc says them: {"kBackward": (2, 1), "DiceForward": (1, 1), ...}."""
+def operands() -> dict[str, tuple[int, int, int]]:
+    """Inputs, outputs and sums of every formula, as csrc says them: {"kBackward": (2, 1, 0), "DiceForward": (1, 1, 0),
+    ...}."""
     found = {}
     for path in (ROOT / "csrc" / "passes.h", *sorted((ROOT / "csrc" / "math").glob("*.h"))):
-        pattern = r"struct (?:PassFormula<Activation, Pass::)?(\w+)[^{;]*\{\s*static constexpr int (k[^;]*);"
+        pattern = r"struct (?:PassFormula<\w+, Pass::)?(\w+)[^{;]*\{\s*static constexpr int (k[^;]*);"
         for name, values in re.findall(pattern, path.read_text()):
             numbers = {key: int(value) for key, value in re.findall(r"k(\w+) = (\d+)", values)}
             if "Inputs" in numbers:
-                found[name] = numbers["Inputs"], numbers["Outputs"]
+                found[name] = numbers["Inputs"], numbers["Outputs"], numbers.get("Sums", 0)
     return found
 
 
 def spaced(name: str, space: str = " ") -> str:
     """SwishDoubleBackward -> swish double backward"""
     return re.sub(r"(?<!^)(?=[A-Z])", space, name).lower()
+
+
+class Formula(NamedTuple):
+    """What a kernel of elements or of channels computes."""
+
+    family: str
+    op: str
+    direction: str
+    inputs: int
+    outputs: int
+    sums: int
+
+
+@cache
+def formula(argument: str) -> Formula:
+    """By a kernel's first argument: PassFormula<Mish, 0, float>, Bias<Mish>::Forward<float>, DiceMoments<float>."""
+    if found := re.match(r"PassFormula<(?:\w+<)*(\w+)(?:>::type)*, (\d)", argument):
+        name = PASSES[int(found[2])]
+        family = "Gated" if name.startswith("Gated") else "Pointwise"
+        direction = spaced(name.removeprefix("Gated") or "Forward")
+        return Formula(family, spaced(found[1], "_"), direction, *operands()[f"k{name}"])
+    pattern = r"(?:Bias<(\w+)>::)?(\w*?)((?:Each)?(?:Double|Target)?(?:Forward|Backward)|Center|Moments)<"
+    activation, op, direction = re.match(pattern, argument).groups()
+    family, name = ("Bias", spaced(activation, "_")) if activation else ("Channels", spaced(op))
+    return Formula(family, name, spaced(direction), *operands()[op + direction])
 
 
 class Row(NamedTuple):
@@ -316,60 +358,95 @@ class Kernel:
     def row(self) -> Row | None:
         """None for a kernel that only small or odd problems take."""
         match self.template, self.arguments:
-            case "flat_kernel", (formula, _, "false"):
-                activation, number = re.match(r"PassFormula<(\w+), (\d)", formula).groups()
-                return Row("Pointwise", spaced(activation, "_"), PASSES[int(number)], self.dtype)
-            case "channel_kernel", (formula, _, last, width, write, sums) if width != "1":
-                op, direction = spaced(formula.partition("<")[0]).split(" ", 1)
+            case "flat_kernel", (argument, _, "false"):
+                of = formula(argument)
+                return Row(of.family, of.op, of.direction, self.dtype)
+            case "rows_kernel" | "strided_kernel" as name, (argument, _) if formula(argument).family == "Gated":
+                of = formula(argument)
+                return Row(GATED[name], of.op, of.direction, self.dtype)
+            case "channel_kernel", (argument, _, last, width, write, sums) if width != "1":
+                of = formula(argument)
+                group = f"Bias, {LAYOUTS[last]}" if of.family == "Bias" else LAYOUTS[last].capitalize()
                 asked = [what for what, given in (("elements", write), ("sums", sums)) if given == "true"]
-                return Row(CHANNELS[last], op, f"{direction} ({' and '.join(asked)})", self.dtype)
+                return Row(group, of.op, f"{of.direction} ({' and '.join(asked)})", self.dtype)
             case "stats_kernel", (_, last, width) if width != "1":
-                return Row(CHANNELS[last], "mean and variance", "", self.dtype)
+                return Row(LAYOUTS[last].capitalize(), "mean and variance", "", self.dtype)
             case "units_forward" | "units_backward" as name, (_, pieces):
                 return Row("Maxout", f"{pieces} side by side", name.partition("_")[2], self.dtype)
-            case "columns_forward" | "columns_backward" as name, (_, width) if width != "1":
-                return Row("Maxout", "apart", name.partition("_")[2], self.dtype)
+            case "columns_forward" | "columns_backward" as name, (_, width, *bias) if width != "1":
+                op = "apart with bias" if bias == ["true"] else "apart"
+                return Row("Maxout", op, name.partition("_")[2], self.dtype)
+            case "softmax_forward" | "softmax_backward" as name, (_, group, log):
+                op = "log_softmax" if log == "true" else "softmax"
+                return Row("Softmax", op, f"{name.partition('_')[2]}, {GROUPS[group]}", self.dtype)
+            case "loss_forward" | "loss_backward" as name, (_, group, index):
+                op = "of indices" if index == "true" else "of probabilities"
+                return Row("Cross-entropy", op, f"{name.partition('_')[2]}, {GROUPS[group]}", self.dtype)
         return None
 
     @cached_property
-    def traffic(self) -> Traffic | None:
-        """What the main loop, or else the whole kernel, reads and writes for a vector; None if it is not in vectors."""
+    def traffic(self) -> tuple[Traffic, ...]:
+        """What is read and written for a vector by the main loop, by each of the loops that an element goes through, or
+        by the whole kernel; empty for kernels of which nothing is expected."""
         match self.template, self.arguments:
-            case "flat_kernel" | "rows_kernel", (formula, _, *shifted):
-                direction = PASSES[int(re.match(r"PassFormula<\w+, (\d)", formula)[1])]
-                inputs, outputs = operands()["k" + direction.title().replace(" ", "")]
-                accesses = Counter({("load", VECTOR): inputs, ("store", VECTOR): outputs})
+            case "flat_kernel" | "rows_kernel", (argument, _, *shifted):
+                of = formula(argument)
+                accesses = Counter({("load", VECTOR): of.inputs, ("store", VECTOR): of.outputs})
                 if shifted == ["true"]:
                     # Inputs stand elsewhere than the output: each of their vectors comes from the two that overlap it.
                     # All but an element may be wanted of the second one, which of two float64 is 64 bits.
-                    accesses["load", VECTOR if self.size < 8 else 8] += inputs
-                return Traffic(accesses, VECTOR // self.size)
-            case "channel_kernel", (formula, _, _, width, write, _):
-                inputs, outputs = operands()[formula.partition("<")[0]]
-                return self._vectors(int(width), inputs, outputs if write == "true" else 0)
+                    accesses["load", VECTOR if self.size < 8 else 8] += of.inputs
+                return (Traffic(accesses, VECTOR // self.size),)
+            case "strided_kernel", (argument, _):
+                of = formula(argument)
+                return (self._vectors(1, of.inputs, of.outputs),)
+            case "channel_kernel", (argument, _, _, width, write, _):
+                of = formula(argument)
+                return (self._vectors(int(width), of.inputs, of.outputs if write == "true" else 0),)
             case "stats_kernel", (_, _, width):
-                return self._vectors(int(width), 1, 0)
-            # The loops over pieces: what won is stored after, or read before them.
-            case "columns_forward", (_, width) if width != "1":
-                return self._vectors(int(width), 1, 0)
+                return (self._vectors(int(width), 1, 0),)
+            # The loops over pieces: what won is stored after, or read before them. All rows have the same bias.
+            case "columns_forward", (_, width, bias) if width != "1":
+                biased = bias == "true"
+                return (self._vectors(int(width), 1 + biased, 0, cached=biased * VECTOR),)
             case "columns_backward", (_, width) if width != "1":
-                return self._vectors(int(width), 0, 1)
+                return (self._vectors(int(width), 0, 1),)
             case "units_forward" | "units_backward" as name, (_, pieces):
                 # Whole vectors of pieces; of what won and its index, as much as these need.
                 pieces, lanes = int(pieces), VECTOR // self.size
                 wins = lanes // math.gcd(lanes, pieces)
                 many, few = ("load", "store") if name == "units_forward" else ("store", "load")
                 accesses = {(many, VECTOR): wins * pieces // lanes, (few, wins * self.size): 1, (few, wins): 1}
-                return Traffic(accesses, wins * pieces)
-        return None
+                return (Traffic(accesses, wins * pieces),)
+            case "softmax_forward" | "softmax_backward" | "loss_forward" | "loss_backward" as name, (_, group, kind):
+                # What each pass over a row reads and writes; the second one has what it reads from registers and caches
+                # as far as the first one has read it.
+                first, second = PASSES_OF_ROWS[name, kind]
+                width = 1 if group == "1" else VECTOR // self.size
+                loops = [self._vectors(width, first, 0)] if first else []
+                if second:
+                    loops.append(self._vectors(width, *second, cached=first * width * self.size))
+                return tuple(loops)
+        return ()
 
-    def _vectors(self, elements: int, inputs: int, outputs: int) -> Traffic:
+    def _vectors(self, elements: int, inputs: int, outputs: int, cached: int = 0) -> Traffic:
         wanted = {("load", elements * self.size): inputs, ("store", elements * self.size): outputs}
-        return Traffic({access: count for access, count in wanted.items() if count}, elements)
+        return Traffic({access: count for access, count in wanted.items() if count}, elements, cached)
 
     @cached_property
-    def body(self) -> Body | None:
-        return vector_body(self.code, self.traffic) if self.traffic else None
+    def bodies(self) -> tuple[Body | None, ...]:
+        """Where each traffic is."""
+        return tuple(vector_body(self.code, traffic) for traffic in self.traffic)
+
+    @property
+    def counted(self) -> bool:
+        """Whether all that an element goes through has been found."""
+        return bool(self.bodies) and all(self.bodies)
+
+    @property
+    def bytes(self) -> float:
+        """Of an element, of all that the memory reads and writes."""
+        return sum(traffic.bytes for traffic in self.traffic)
 
 
 # ------------------------------------------------------------------------------------------------------------- reading

@@ -117,18 +117,20 @@ def occupied(opcode: str) -> list[str]:
 
 
 def per_element(kernel: Kernel) -> Counter[str]:
-    """Instructions of the vector body for each part; of LSU, words."""
+    """Instructions of the vector bodies for each part; of LSU, words."""
     found: Counter[str] = Counter()
-    for instruction in kernel.body.code:
-        for part in occupied(instruction.name):
-            found[part] += max(instruction.bytes // 4, 1) if part == "LSU" else 1
-    elements = kernel.body.units * kernel.traffic.elements
-    return Counter({part: count / elements for part, count in found.items()})
+    for body, traffic in zip(kernel.bodies, kernel.traffic, strict=True):
+        counts: Counter[str] = Counter()
+        for instruction in body.code:
+            for part in occupied(instruction.name):
+                counts[part] += max(instruction.bytes // 4, 1) if part == "LSU" else 1
+        found.update({part: count / (body.units * traffic.elements) for part, count in counts.items()})
+    return found
 
 
 def busy(kernel: Kernel, device: Device) -> dict[str, float]:
     """How long each part works while a copy of the same bytes takes 1; above 1 it, and not memory, is the limit."""
-    copying = kernel.traffic.bytes / device.copied  # cycles of a multiprocessor for an element
+    copying = kernel.bytes / device.copied  # cycles of a multiprocessor for an element
     counts, index = per_element(kernel), ARCHITECTURES.index(device.architecture)
     return {part.name: counts[part.name] / part.threads[index] / copying for part in PARTS}
 
@@ -139,7 +141,7 @@ def busiest(kernel: Kernel, device: Device) -> tuple[str, float]:
 
 def in_flight(kernel: Kernel) -> float:
     """KiB that a multiprocessor has asked memory for at most."""
-    return occupancy(kernel) * THREADS * kernel.body.in_flight / 1024
+    return occupancy(kernel) * THREADS * kernel.bodies[0].in_flight / 1024
 
 
 def budget(kernel: Kernel) -> float:
@@ -153,9 +155,10 @@ def wrong(kernels: Iterable[Kernel]) -> list[tuple[Kernel, str]]:
     for kernel in kernels:
         if kernel.spills:
             found.append((kernel, f"{kernel.spills} bytes of memory stand in for registers"))
-        if kernel.traffic and not kernel.body:
-            wanted = [f"{n} {kind}s of {8 * width} bits" for (kind, width), n in kernel.traffic.accesses.items()]
-            found.append((kernel, f"nowhere {', '.join(wanted)} for {kernel.traffic.elements} elements and no others"))
+        for traffic, body in zip(kernel.traffic, kernel.bodies, strict=True):
+            if not body:
+                wanted = [f"{n} {kind}s of {8 * width} bits" for (kind, width), n in traffic.accesses.items()]
+                found.append((kernel, f"nowhere {', '.join(wanted)} for {traffic.elements} elements and no others"))
     return found
 
 
@@ -188,11 +191,29 @@ misaligned operands, channels or pieces that do not fill vectors, the second ste
 
 GROUPS = {
     "Pointwise": "Contiguous operands. `silu` is Swish with a beta of 1.",
-    "Channels last": "Swish with a tensor beta and Dice where channels are the fastest dimension, as of `[N, C]` with "
-    "`dim=1`. In parentheses what is asked for: the elements, the sums of the channels, or both at once.",
-    "Channels first": "The same where another dimension is faster, as of `[N, C, L]` with `dim=1`.",
+    "Gated": "Gate and up in contiguous tensors, by the activation of the gate.",
+    "Gated, packed": "Gate and up as the halves of rows: a vector of each to a thread. What is counted is its whole "
+    "way, with the division that finds the row.",
+    "Gated, interleaved": "Gate and up at even and odd places, **element by element and not in vectors**: four "
+    "elements to a thread. Of a line of memory a warp takes every second element, and finds the others in the cache.",
+    "Channels last": "Swish with a tensor beta, PReLU, Dice and its variants, and binary cross-entropy where channels "
+    "are the fastest dimension, as of `[N, C]` with `dim=1`. In parentheses what is asked for: the elements, the sums "
+    "of the channels, or both at once.",
+    "Channels first": "The same where another dimension is faster, as of `[N, C, L]` with `dim=1`. Binary "
+    "cross-entropy without weights is one channel.",
+    "Bias, channels last": "An activation of the sum with a bias for every channel, where channels are the fastest "
+    "dimension. The backward gives both gradients.",
+    "Bias, channels first": "The same where another dimension is faster.",
     "Maxout": "Elements of the input. Pieces side by side are adjacent in memory, pieces apart are not. The backward "
-    "moves elements, whatever their type, by their size.",
+    "moves elements, whatever their type, by their size. A bias is the same for all rows and comes from the cache; "
+    "its loads are in flight as well.",
+    "Softmax": "Instructions of both passes over a row together; memory is read by the first, and what the second "
+    "reads again comes from registers and caches, as far as these hold the row. A row to a warp where it is no longer "
+    "than 4 KiB, to a block where it is, in whole vectors; or, with rows side by side, to a thread, **element by "
+    "element and not in vectors**. Rows that start apart from their output, by other than multiples of 16 bytes, are "
+    "also taken element by element, and have no rows here; nor has what each row costs beside its elements.",
+    "Cross-entropy": "The same, without smoothing and weights of classes; the backward of probabilities gives one of "
+    "its gradients.",
 }
 
 
@@ -221,7 +242,7 @@ def expectations(rows: dict[Row, dict[str, Kernel]]) -> list[str]:
                 str(kernel.registers),
                 f"{occupancy(kernel):.0%}",
                 enough(in_flight(kernel), JUDGED.in_flight),
-                number(kernel.traffic.bytes),
+                number(kernel.bytes),
                 number(per_element(kernel)["issue"]),
                 part,
                 *(share(busiest(kernels[d.architecture], d)[1]) for d in DEVICES if d.architecture in kernels),
@@ -278,7 +299,7 @@ def document(kernels: list[Kernel], command: str) -> str:
     described = machine.describe()
     rows: dict[Row, dict[str, Kernel]] = {}
     for kernel in kernels:
-        if kernel.row and kernel.body:
+        if kernel.row and kernel.counted:
             same = rows.setdefault(kernel.row, {}).setdefault(kernel.architecture, kernel)
             if same is not kernel:
                 raise ValueError(f"both {same} and {kernel} are {kernel.row}")

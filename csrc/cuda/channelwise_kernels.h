@@ -103,17 +103,16 @@ template <class S, bool kLast, int kPerChannel>
 constexpr int kWidth = std::min<int>(16 / sizeof(S), !kLast            ? 8
                                                      : kPerChannel > 3 ? 2
                                                                        : 4);
-// Steps that a thread reads before it computes any: 64 bytes, which keep the memory busy (see pointwise.cu).
-template <int kBytes>
-constexpr int kSteps = kBytes >= 64   ? 1
-                       : kBytes >= 32 ? 2
-                                      : 4;
+// Steps that a thread reads before it computes any: 64 bytes, which keep the memory busy (see pointwise_kernels.h), but
+// half of that in float64, whose formulas take the registers.
+template <int kBytes, int kSize>
+constexpr int kSteps = kBytes >= 64                 ? 1
+                       : kBytes >= 32 || kSize == 8 ? 2
+                                                    : 4;
 // Blocks that a multiprocessor must have the registers for. Left to itself, the compiler would spill to have more; the
 // other kernels of this file say 1.
 template <class F, class S>
-constexpr int kMinBlocks = F::kInputs == 1                    ? 3
-                           : F::kInputs > 2 && sizeof(S) == 8 ? 1
-                                                              : 2;
+constexpr int kMinBlocks = F::kInputs == 1 && sizeof(S)<8 ? 3 : F::kInputs> 2 && sizeof(S) == 8 ? 1 : 2;
 // Terms that are added up in float before they go into a sum in double.
 constexpr int kBatch = 32;
 
@@ -125,7 +124,7 @@ __global__ void __launch_bounds__(kThreads, kMinBlocks<F, S>)
   using T = compute_t<S>;
   using Real = opmath_t<S>;
   constexpr int kChannels = kLast ? W : 1, kSums = kSum ? F::kSums : 0;
-  constexpr int kMost = kSteps<F::kInputs * W * sizeof(S)>, kBatchSteps = kBatch / map.kItems;
+  constexpr int kMost = kSteps<F::kInputs * W * sizeof(S), sizeof(S)>, kBatchSteps = kBatch / map.kItems;
 
   const ChannelThread thread = map.thread(blockIdx.x, threadIdx.x);
   T params[kChannels][at_least_one(F::kParams)];

@@ -39,18 +39,19 @@ struct Best {
 
 // ------------------------------------------------------------------------------------------------- pieces apart
 
-template <class S, int W>
+template <class S, int W, bool kBias>
 __global__ void __launch_bounds__(kThreads, 1)
     columns_forward(const Columns<W> map, const S* input, const S* bias, S* values, uint8_t* indices) {
   using T = opmath_t<S>;
   // The pieces of a vector of outputs, with their bias.
   const auto read = [&](int64_t thread, int j, T* x) {
     widen(load<Vector<S, W>>(input + map.input(thread) + j * map.inner), x);
-    if (bias == nullptr) return;
-    T b[W];
-    widen(load<Vector<S, W>>(bias + map.column(thread) + j * map.inner), b);
+    if constexpr (kBias) {
+      T b[W];
+      widen(load<Vector<S, W>>(bias + map.column(thread) + j * map.inner), b);
 #pragma unroll
-    for (int e = 0; e < W; ++e) x[e] += b[e];
+      for (int e = 0; e < W; ++e) x[e] += b[e];
+    }
   };
   for (int64_t thread = global_thread(); thread < map.threads; thread += all_threads()) {
     T x[W];
@@ -252,7 +253,10 @@ template <class S, int W, bool kForward>
 void columns(const Typed<S>& p) {
   const Columns<W> map(p.problem.outer, p.problem.pieces, p.problem.inner);
   if constexpr (kForward) {
-    start<columns_forward<S, W>>(map.threads, map, p.input, p.bias, p.values, p.indices);
+    const auto start_with = [&](auto bias) {
+      start<columns_forward<S, W, decltype(bias)::value>>(map.threads, map, p.input, p.bias, p.values, p.indices);
+    };
+    p.bias ? start_with(std::true_type()) : start_with(std::false_type());
   } else {
     start<columns_backward<S, W>>(map.threads, map, p.input, p.values, p.indices);
   }

@@ -96,8 +96,9 @@ template <class F>
 constexpr int kPerThread = F::kInputs == 1 ? 4 : 2;
 template <class F, class S, bool kShifted>
 constexpr int kMinBlocks = sizeof(S) == 8                 ? 4
-                           : F::kInputs == 1              ? 8
+                           : F::kInputs == 1              ? (kShifted ? 6 : 8)
                            : F::kInputs == 2 && !kShifted ? 7
+                           : sizeof(S) == 2 && !kShifted  ? 4
                                                           : 5;
 
 // kShifted: inputs may stand elsewhere than the output.
