@@ -9,7 +9,23 @@ from torch import Tensor, nn
 from torch.nn import Module, Parameter
 from torch.nn.utils import parametrize
 
-from actinium.nn import ELU, GELU, SELU, Dice, GELUTanh, Mish, PReLU, QuickGELU, Sigmoid, Swish, Tanh
+from actinium.nn import (
+    ELU,
+    GELU,
+    SELU,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    Dice,
+    GELUTanh,
+    LogSoftmax,
+    Mish,
+    PReLU,
+    QuickGELU,
+    Sigmoid,
+    Softmax,
+    Swish,
+    Tanh,
+)
 
 __all__ = ["Left", "Replaced", "Report", "convert"]
 
@@ -122,6 +138,25 @@ def _prelu(module: Module) -> Union[Module, str]:
     return ours
 
 
+def _holding(make: Rule, *buffers: str) -> Rule:
+    """What `make` makes, with the buffers of the module."""
+
+    def rule(module: Module) -> Union[Module, str]:
+        if (module._parameters, set(module._buffers), module._modules) != ({}, set(buffers), {}):
+            return f"it holds more, or less, than {' and '.join(buffers) or 'its options'}"
+        ours = make(module)
+        if isinstance(ours, Module):
+            ours._buffers.update(module._buffers)
+        return ours
+
+    return rule
+
+
+def _along_dim(make: Callable[[int], Module]) -> Rule:
+    none = "its dim is None, by which torch chooses one for the number of dims"
+    return _holding(lambda module: none if module.dim is None else make(module.dim))
+
+
 _MISH = _pointwise(lambda module: Mish())
 _SILU = _pointwise(lambda module: Swish())
 _GELU = _pointwise(lambda module: GELU())
@@ -141,6 +176,14 @@ _KNOWN: dict[str, Union[Rule, str]] = {
         lambda module: GELUTanh() if module.approximate == "tanh" else GELU()
     ),
     "torch.nn.modules.activation.PReLU": _prelu,
+    "torch.nn.modules.activation.Softmax": _along_dim(Softmax),
+    "torch.nn.modules.activation.LogSoftmax": _along_dim(LogSoftmax),
+    "torch.nn.modules.loss.CrossEntropyLoss": _holding(
+        lambda module: CrossEntropyLoss(None, module.ignore_index, module.reduction, module.label_smoothing), "weight"
+    ),
+    "torch.nn.modules.loss.BCEWithLogitsLoss": _holding(
+        lambda module: BCEWithLogitsLoss(None, module.reduction), "weight", "pos_weight"
+    ),
     "torch.nn.modules.activation.SELU": _pointwise(lambda module: SELU()),
     "torch.nn.modules.activation.ELU": _pointwise(lambda module: ELU(module.alpha)),
     **dict.fromkeys(
@@ -334,7 +377,8 @@ def convert(
 ) -> Union[Module, tuple[Module, Report]]:
     r"""Replaces the activations of a model by those of :mod:`actinium.nn` that compute the same, in place.
 
-    ``nn.Mish``, ``nn.SiLU``, ``nn.GELU``, ``nn.SELU``, ``nn.ELU``, ``nn.PReLU``, ``nn.Sigmoid``, ``nn.Tanh``, and the
+    ``nn.Mish``, ``nn.SiLU``, ``nn.GELU``, ``nn.SELU``, ``nn.ELU``, ``nn.PReLU``, ``nn.Sigmoid``, ``nn.Tanh``,
+    ``nn.Softmax`` and ``nn.LogSoftmax`` with a ``dim``, ``nn.CrossEntropyLoss``, ``nn.BCEWithLogitsLoss``, and the
     classes of other packages that compute one of these, Swish, QuickGELU, or Dice: those of timm, transformers, CLIP,
     FuxiCTR, MONAI, MMCV and the YOLO repositories among them. They are found by the full name of their class, and what
     they compute is compared before they are replaced. Subclasses, functions called in a ``forward``, and modules in

@@ -23,6 +23,8 @@ ops = torch.ops.actinium
 #   w  of maxout, with all pieces; of a packed gate, with gate and up
 #   p  a parameter, one element or one per channel, and g its gradient
 #   c  a statistic, one per channel
+#   t  the target of a loss; l its loss, of every row or their sum, n what the rows count, r a number for each row
+#   w, v of losses: their weights
 
 
 def _placements(tensors):
@@ -89,6 +91,40 @@ def _rows(tensors, arguments):
     x = tensors["x"]
     dim = arguments["dim"] % max(x[-1].ndim, 1)
     return [{"x": p} for p in _placements(x) if p.is_replicate() or p.dim != dim]
+
+
+def _cross_entropy(tensors, arguments):
+    """Rows may be split; their sum is then a sum over the ranks."""
+    (x,), (target,) = tensors["x"], tensors["t"]
+    of_class, shard = min(1, x.ndim - 1), dist.tensor.Shard
+    replicate = dist.tensor.Replicate()
+    for p in _placements([x]):
+        if p.is_replicate():
+            yield dict.fromkeys("xtwlnr", p)
+        elif p.is_shard() and p.dim != of_class:
+            row = shard(p.dim - (p.dim > of_class))
+            total = dist.tensor.Partial() if arguments["reduce"] else row
+            # The gradient of a sum is a number that all ranks have.
+            loss = replicate if "grad_loss" in arguments and arguments["reduce"] else total
+            yield {"x": p, "t": p if target.ndim == x.ndim else row, "w": replicate, "l": loss, "n": total, "r": row}
+
+
+def _binary_cross_entropy(tensors, arguments):
+    """As the shape of the weights has it; a sum is one over the ranks."""
+    x = tensors["x"]
+    reduce, replicate = arguments["reduce"], dist.tensor.Replicate()
+    for p in _placements(x):
+        if p.is_replicate():
+            yield dict.fromkeys("xlwv", p)
+        elif p.is_shard():
+            loss = p if not reduce else replicate if "grad_output" in arguments else dist.tensor.Partial()
+            by_kind = {"x": p, "l": loss}
+            for kind in "wv":
+                for weight in tensors[kind]:
+                    dim = p.dim - x[0].ndim + weight.ndim
+                    splits = dim >= 0 and weight.shape[dim] != 1
+                    by_kind[kind] = dist.tensor.Shard(dim) if splits else replicate
+            yield by_kind
 
 
 def _packed(tensors, arguments):
@@ -160,9 +196,15 @@ def _register_all():
         ops.gated_backward.packed: (_packed, "xw", "w"),
         ops._channel_stats_backward.default: (_channel_stats, "ccxc", "x"),
         ops._softmax.default: (_rows, "x", "x"),
+        ops._softmax.out: (_rows, "xx", "x"),
         ops._log_softmax.default: (_rows, "x", "x"),
+        ops._log_softmax.out: (_rows, "xx", "x"),
         ops.softmax_backward.default: (_rows, "xx", "x"),
         ops.log_softmax_backward.default: (_rows, "xx", "x"),
+        ops._softmax_cross_entropy_forward.default: (_cross_entropy, "xtw", "lnr"),
+        ops._softmax_cross_entropy_backward.default: (_cross_entropy, "lxtwr", "xt"),
+        ops._sigmoid_binary_cross_entropy.default: (_binary_cross_entropy, "xxwv", "l"),
+        ops._sigmoid_binary_cross_entropy_backward.default: (_binary_cross_entropy, "lxxwv", "xx"),
         ops.maxout.default: (_maxout, "w", "x"),
         ops.maxout_with_indices.default: (_maxout, "w", "xx"),
         ops.maxout_backward.default: (_maxout, "xx", "w"),

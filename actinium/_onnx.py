@@ -287,6 +287,86 @@ def maxout_bias(self, bias):
     return values, op.Cast(winners, to=ir.DataType.UINT8)
 
 
+# ------------------------------------------------------------------------------------------- softmax and the losses
+
+
+def _along_rows(op, name, self, dim):
+    if len(self.shape) == 0:
+        return op.Reshape(op[name](op.Reshape(self, [1]), axis=0), [])
+    return op[name](self, axis=dim)
+
+
+def softmax(self, dim):
+    return _along_rows(_opset(), "Softmax", self, dim)
+
+
+def log_softmax(self, dim):
+    return _along_rows(_opset(), "LogSoftmax", self, dim)
+
+
+def cross_entropy_forward(self, target, weight, reduce, ignore_index, label_smoothing):
+    op = _opset()
+    x, y, is_row = _wide(op, self), target, len(self.shape) == 1
+    if is_row:
+        x, y = (_typed(op.Unsqueeze(t, [0]), t, ir.Shape([1, *t.shape])) for t in (x, y))
+    w = None if weight is None else _along(op, weight, x, 1)
+    zero, one, sharp, smooth = _constants(op, x, 0.0, 1.0, 1 - label_smoothing, label_smoothing)
+
+    def output(t):
+        """Of rows, with a dim of one class."""
+        if reduce:
+            return op.ReduceSum(t, keepdims=0)
+        return op.Reshape(t, []) if is_row else op.Squeeze(t, [1])
+
+    # What a row counts in a mean, and the term of its target.
+    log_p = op.LogSoftmax(x, axis=1)
+    weighted = log_p if w is None else log_p * w
+    lse = op.ReduceLogSumExp(op.Cast(x, to=ir.DataType.DOUBLE), [0, 1] if is_row else [1], keepdims=0)
+    if target.dtype == ir.DataType.INT64:
+        ignored, first = (op.Constant(value=ir.tensor(np.array([n]))) for n in (ignore_index, 0))
+        index = op.Unsqueeze(y, [1])
+        counts = op.Not(op.Equal(index, ignored))
+        index = op.Where(counts, index, first)
+        count = op.Where(counts, one if w is None else op.Gather(op.Reshape(w, [-1]), index), zero)
+        if not label_smoothing:
+            weights = () if w is None else (op.Reshape(w, [-1]),)
+            reduction = "sum" if reduce else "none"
+            loss, _ = op.SoftmaxCrossEntropyLoss(x, y, *weights, ignore_index=ignore_index, reduction=reduction)
+            return op.Reshape(loss, []) if is_row else loss, output(count), lse
+        chosen = op.Where(counts, op.GatherElements(weighted, index, axis=1), zero)
+        even = op.Where(counts, op.ReduceMean(weighted, [1]), zero)
+    else:
+        chosen, even = op.ReduceSum(_wide(op, y) * weighted, [1]), op.ReduceMean(weighted, [1])
+        count = op.Expand(one, op.Shape(chosen))
+    if label_smoothing:
+        chosen = sharp * chosen + smooth * even
+    return output(op.Neg(chosen)), output(count), lse
+
+
+def _softplus(op, x):
+    if x.dtype != ir.DataType.DOUBLE:
+        return op.Softplus(x)
+    # onnxruntime has no Softplus for it. log(1 + e) = e log(u) / (u - 1), where u = 1 + e is rounded.
+    zero, one = _constants(op, x, 0.0, 1.0)
+    e = op.Exp(op.Neg(op.Abs(x)))
+    u = one + e
+    return op.Max(x, zero) + op.Where(op.Equal(u, one), e, e * op.Log(u) / (u - one))
+
+
+def binary_cross_entropy(self, target, weight, pos_weight, reduce):
+    op = _opset()
+    x, y = _wide(op, self), _wide(op, target)
+    (one,) = _constants(op, x, 1.0)
+    # -log sigmoid(x) = softplus(-x)
+    positive = y * _softplus(op, _typed(op.Neg(x), x, x.shape))
+    if pos_weight is not None:
+        positive = positive * op.Cast(pos_weight, to=x.dtype)
+    loss = positive + (one - y) * _softplus(op, x)
+    if weight is not None:
+        loss = loss * op.Cast(weight, to=x.dtype)
+    return op.ReduceSum(loss, keepdims=0) if reduce else _rounded(op, loss, self)
+
+
 TABLE = {
     ops.mish.default: mish,
     ops.gelu.default: gelu,
@@ -309,4 +389,8 @@ TABLE = {
     ops.maxout.default: maxout,
     ops._maxout_bias.default: maxout_bias,
     ops.prelu.default: prelu,
+    ops._softmax.default: softmax,
+    ops._log_softmax.default: log_softmax,
+    ops._softmax_cross_entropy_forward.default: cross_entropy_forward,
+    ops._sigmoid_binary_cross_entropy.default: binary_cross_entropy,
 }

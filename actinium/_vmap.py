@@ -243,31 +243,28 @@ def _samples(op, rule, weight):
     return either
 
 
-def _cross_entropy_forward(info, in_dims, self, target, weight, reduction, *numbers):
+def _cross_entropy_forward(info, in_dims, self, target, weight, reduce, *numbers):
     size, ndim = info.batch_size, self.dim() - (in_dims[0] is not None)
     x, y = _rows(self, in_dims[0], size, ndim), _rows(target, in_dims[1], size, ndim)
-    # Each sample is reduced by itself.
     loss, count, lse = (
-        _unfold_rows(t, size, ndim) for t in ops._softmax_cross_entropy_forward(x, y, weight, "none", *numbers)
+        _unfold_rows(t, size, ndim) for t in ops._softmax_cross_entropy_forward(x, y, weight, False, *numbers)
     )
-    if reduction != "none":
+    if reduce:  # each sample by itself
         loss, count = (t.reshape(size, -1).sum(1) for t in (loss, count))
-        loss = loss / count if reduction == "mean" else loss
     return (loss, count, lse), (0, 0, 0)
 
 
-def _cross_entropy_backward(info, in_dims, grad, self, target, weight, count, lse, reduction, *numbers):
+def _cross_entropy_backward(info, in_dims, grad, self, target, weight, lse, reduce, *numbers):
     size, ndim = info.batch_size, self.dim() - (in_dims[1] is not None)
-    grad, count, lse = (_front(t, b, size) for t, b in ((grad, in_dims[0]), (count, in_dims[4]), (lse, in_dims[5])))
-    if reduction != "none":
-        grad = grad / count if reduction == "mean" else grad
+    grad, lse = _front(grad, in_dims[0], size), _front(lse, in_dims[4], size)
+    if reduce:
         grad = grad.reshape(size, *(1 for _ in lse.shape[1:])).expand(lse.shape)
     x, y, grad, lse = (
         _rows(t, b, size, ndim) for t, b in ((self, in_dims[1]), (target, in_dims[2]), (grad, 0), (lse, 0))
     )
     outputs = tuple(
         _unfold_rows(t, size, ndim)
-        for t in ops._softmax_cross_entropy_backward(grad, x, y, weight, lse, lse, "none", *numbers)
+        for t in ops._softmax_cross_entropy_backward(grad, x, y, weight, lse, False, *numbers)
     )
     return outputs, _out_dims(outputs)
 
@@ -351,10 +348,10 @@ def register():
         ops.maxout_with_indices.default: _packed(ops.maxout_with_indices.default, 1),
         ops.maxout_backward.default: _packed(ops.maxout_backward.default, 2),
         ops._maxout_gather.default: _packed(ops._maxout_gather.default, 2),
-        ops._softmax.default: _softmax(ops._softmax, 1),
-        ops._log_softmax.default: _softmax(ops._log_softmax, 1),
-        ops.softmax_backward.default: _softmax(ops.softmax_backward, 2),
-        ops.log_softmax_backward.default: _softmax(ops.log_softmax_backward, 2),
+        ops._softmax.default: _softmax(ops._softmax.default, 1),
+        ops._log_softmax.default: _softmax(ops._log_softmax.default, 1),
+        ops.softmax_backward.default: _softmax(ops.softmax_backward.default, 2),
+        ops.log_softmax_backward.default: _softmax(ops.log_softmax_backward.default, 2),
         ops._softmax_cross_entropy_forward.default: _samples(
             ops._softmax_cross_entropy_forward, _cross_entropy_forward, 2
         ),

@@ -14,9 +14,10 @@ def translation_table() -> dict[Callable, Callable]:
 
     Where the opset that is exported to has them for the dtype, ONNX's own activations are used: ``Mish``, ``Selu``,
     ``Elu``, ``Relu``, ``LeakyRelu``, ``Sigmoid``, ``Tanh``, ``Gelu`` of either form (from opset 20 on) and
-    ``Swish`` with beta as ``alpha`` (from 24 on; with 1.702 for QuickGELU). All else is composed of arithmetic, done as
-    the operators do it: Swish with a tensor beta, Dice, Maxout, and in float64 everything but ``Relu``, ``Sigmoid`` and
-    ``Tanh``, since the attributes of ONNX are float32.
+    ``Swish`` with beta as ``alpha`` (from 24 on; with 1.702 for QuickGELU), and ``Softmax``, ``LogSoftmax`` and, for
+    indices without label smoothing, ``SoftmaxCrossEntropyLoss``. All else is composed of arithmetic, done as the
+    operators do it: Swish with a tensor beta, Dice, Maxout, the other losses, and in float64 every activation but
+    ``Relu``, ``Sigmoid`` and ``Tanh``, since the attributes of ONNX are float32.
 
     A runtime computes with elementary functions of its own, and an infinite input gives what the formula gives:
     :math:`-\infty \cdot \sigma(-\infty)` is NaN, where :func:`actinium.functional.swish` has the limit, 0. Dice in

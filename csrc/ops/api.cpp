@@ -153,6 +153,11 @@ Tensor activate(const Tensor& self, std::string_view activation, at::ArrayRef<do
   Tensor name(const Tensor& self, int64_t dim, std::optional<at::ScalarType> dtype) {                     \
     static const auto op = find_op<Tensor(const Tensor&, int64_t, std::optional<at::ScalarType>)>(#name); \
     return op.call(self, dim, dtype);                                                                     \
+  }                                                                                                       \
+  Tensor& name##_out(Tensor& out, const Tensor& self, int64_t dim, std::optional<at::ScalarType> dtype) { \
+    static const auto op =                                                                                \
+        find_op<Tensor&(const Tensor&, int64_t, std::optional<at::ScalarType>, Tensor&)>(#name, "out");   \
+    return op.call(self, dim, dtype, out);                                                                \
   }
 ACTINIUM_ALONG_DIM(softmax)
 ACTINIUM_ALONG_DIM(log_softmax)

@@ -1,9 +1,10 @@
 // softmax_cross_entropy: what F.cross_entropy computes, without the probabilities.
 //
-// The op of the user is composite: it checks the arguments and calls the functional core,
-// `_softmax_cross_entropy_forward`, which returns the reduced loss, what a mean is divided by, and the logarithm of
-// each row's sum of exponentials (lse) in float64, the one number a row that the backward needs beside the inputs. Its
-// first derivatives are a kernel; what comes after is autograd on torch's own cross_entropy_loss.
+// The op of the user is composite: it converts dtypes and calls the functional core, `_softmax_cross_entropy_forward`,
+// which returns every loss or their sum, what the rows count in a mean, or the sum of that, and the logarithm of each
+// row's sum of exponentials (lse) in float64, the one number a row that the backward needs beside the inputs. The
+// composite divides for the mean, so that a core can be computed of a part of the rows. The first derivatives are a
+// kernel; what comes after is autograd on torch's own cross_entropy_loss.
 #include <ATen/autocast_mode.h>
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -26,9 +27,9 @@ using Mask = std::array<bool, 2>;
 using Text = c10::string_view;
 
 using Loss = Tensor(const Tensor&, const Tensor&, const OptionalTensor&, Text, int64_t, double);
-using Forward = Outputs(const Tensor&, const Tensor&, const OptionalTensor&, Text, int64_t, double);
-using Backward = Gradients(const Tensor&, const Tensor&, const Tensor&, const OptionalTensor&, const Tensor&,
-                           const Tensor&, Text, int64_t, double, Mask);
+using Forward = Outputs(const Tensor&, const Tensor&, const OptionalTensor&, bool, int64_t, double);
+using Backward = Gradients(const Tensor&, const Tensor&, const Tensor&, const OptionalTensor&, const Tensor&, bool,
+                           int64_t, double, Mask);
 
 const char* const kName = "softmax_cross_entropy";
 
@@ -49,19 +50,14 @@ const auto& backward_op() {
 
 int64_t class_dim(const Tensor& self) { return self.dim() == 1 ? 0 : 1; }
 
-int64_t reduction_of(Text reduction) {
-  return reduction == "none" ? at::Reduction::None : reduction == "mean" ? at::Reduction::Mean : at::Reduction::Sum;
-}
-
 bool has_indices(const Tensor& target) { return !target.is_floating_point(); }
 
 // Returns self's shape without the classes, that of indices.
-std::vector<SymInt> check(const Tensor& self, const Tensor& target, const OptionalTensor& weight, Text reduction,
+std::vector<SymInt> check(const Tensor& self, const Tensor& target, const OptionalTensor& weight,
                           double label_smoothing) {
   check_input(kName, "self", self);
   TORCH_CHECK_TYPE(target.defined(), kName, ": target is None, expected a Tensor");
   TORCH_CHECK_VALUE(self.dim() >= 1, kName, ": self has no dimensions, expected at least 1");
-  check_reduction(kName, reduction);
   TORCH_CHECK_VALUE(0 <= label_smoothing && label_smoothing <= 1, kName, ": label_smoothing=", label_smoothing,
                     ", expected a number from 0 to 1");
   TORCH_CHECK(target.device() == self.device(), kName, ": target is on ", target.device(), ", but self is on ",
@@ -138,15 +134,14 @@ struct Problem : CrossEntropy {
 
 // -------------------------------------------------------------------------------------------------- device and Meta
 
-Outputs forward(const Tensor& self, const Tensor& target, const OptionalTensor& weight, Text reduction,
+Outputs forward(const Tensor& self, const Tensor& target, const OptionalTensor& weight, bool reduce,
                 int64_t ignore_index, double label_smoothing) {
-  const auto rows = check(self, target, weight, reduction, label_smoothing);
+  const auto rows = check(self, target, weight, label_smoothing);
   const auto options = self.options().dtype(opmath_type(self.scalar_type()));
   const Tensor lse = at::empty_symint(rows, options.dtype(at::kDouble));
-  const bool none = reduction == "none";
   // Of every row: the loss, and what it counts in a mean.
   if (self.is_meta()) {
-    const c10::SymIntArrayRef shape = none ? c10::SymIntArrayRef(rows) : c10::SymIntArrayRef();
+    const c10::SymIntArrayRef shape = reduce ? c10::SymIntArrayRef() : c10::SymIntArrayRef(rows);
     return {at::empty_symint(shape, options), at::empty_symint(shape, options), lse};
   }
   const bool index = has_indices(target);
@@ -161,27 +156,24 @@ Outputs forward(const Tensor& self, const Tensor& target, const OptionalTensor& 
     backend_of(kName, self).cross_entropy(problem);
   }
   if (!index) count.fill_(1);
-  if (none) return {loss, count, lse};
-  const Tensor total = count.sum(), sum = loss.sum();
-  return {reduction == "mean" ? sum / total : sum, total, lse};
+  if (!reduce) return {loss, count, lse};
+  return {loss.sum(), count.sum(), lse};
 }
 
 Gradients backward(const Tensor& grad, const Tensor& self, const Tensor& target, const OptionalTensor& weight,
-                   const Tensor& count, const Tensor& lse, Text reduction, int64_t ignore_index, double label_smoothing,
-                   Mask mask) {
-  check(self, target, weight, reduction, label_smoothing);
+                   const Tensor& lse, bool reduce, int64_t ignore_index, double label_smoothing, Mask mask) {
+  check(self, target, weight, label_smoothing);
   mask[1] &= !has_indices(target);
   const Tensor by_self = mask[0] ? new_like(self) : Tensor(), by_target = mask[1] ? new_like(self) : Tensor();
   if (self.is_meta() || self.numel() == 0 || !(mask[0] || mask[1])) return {by_self, by_target};
   const c10::DeviceGuard guard(self.device());
   Problem problem(self, target, weight, ignore_index, label_smoothing);
-  const auto opmath = opmath_type(self.scalar_type());
-  Tensor g = (reduction == "mean" ? grad / count : grad).to(opmath);
+  Tensor g = grad.to(opmath_type(self.scalar_type()));
   const Tensor sums = lse.contiguous();
   problem.backward = true;
   problem.lse = const_cast<double*>(sums.const_data_ptr<double>());
   // One gradient for all rows is read as one.
-  problem.grad_stride = g.numel() == 1 ? 0 : 1;
+  problem.grad_stride = reduce || g.numel() == 1 ? 0 : 1;
   if (problem.grad_stride == 1) g = g.contiguous();
   problem.grad = g.const_data_ptr();
   problem.grad_input = mask[0] ? by_self.mutable_data_ptr() : nullptr;
@@ -192,14 +184,14 @@ Gradients backward(const Tensor& grad, const Tensor& self, const Tensor& target,
 
 // ------------------------------------------------------------------------------------------------------- gradients
 
-using Numbers = std::tuple<std::string, int64_t, double>;
+using Numbers = std::tuple<bool, int64_t, double>;
 
 // The gradients of <a, backward(g, inputs)> by g and the inputs, which can be differentiated again. inputs: self, and
 // the target where it is differentiable.
 variable_list differentiate_backward(const variable_list& a, const Tensor& g, const variable_list& inputs,
                                      const Tensor& target, const Tensor& weight, const Numbers& numbers) {
-  const auto& [reduction, ignore_index, label_smoothing] = numbers;
-  const auto formula = [&, reduction = reduction_of(reduction), ignore = ignore_index,
+  const auto& [reduce, ignore_index, label_smoothing] = numbers;
+  const auto formula = [&, reduction = reduce ? at::Reduction::Sum : at::Reduction::None, ignore = ignore_index,
                         smoothing = label_smoothing](const variable_list& x) {
     const auto opmath = opmath_type(x[0].scalar_type());
     return at::cross_entropy_loss(x[0].to(opmath), x.size() > 1 ? x[1].to(opmath) : target,
@@ -220,13 +212,13 @@ variable_list with_probabilities(const Tensor& self, const Tensor& target, bool 
 
 struct ForwardGrad {
   static std::string name() { return "SoftmaxCrossEntropyBackward0"; }
-  static constexpr int kSaved = 5;
+  static constexpr int kSaved = 4;
   Numbers numbers;
   variable_list operator()(const variable_list& grads, const std::array<Tensor, kSaved>& saved, Wanted wanted) const {
-    const auto& [self, target, weight, count, lse] = saved;
-    const auto& [reduction, ignore_index, label_smoothing] = numbers;
-    auto [by_self, by_target] = backward_op().call(grads[0], self, target, optional(weight), count, lse, reduction,
-                                                   ignore_index, label_smoothing, {wanted(0), wanted(1)});
+    const auto& [self, target, weight, lse] = saved;
+    const auto& [reduce, ignore_index, label_smoothing] = numbers;
+    auto [by_self, by_target] = backward_op().call(grads[0], self, target, optional(weight), lse, reduce, ignore_index,
+                                                   label_smoothing, {wanted(0), wanted(1)});
     return {by_self, by_target};
   }
 };
@@ -252,15 +244,15 @@ void check_no_gradient(const char* argument, const OptionalTensor& t) {
 }
 
 Outputs forward_autograd(DispatchKeySet keys, const Tensor& self, const Tensor& target, const OptionalTensor& weight,
-                         Text reduction, int64_t ignore_index, double label_smoothing) {
+                         bool reduce, int64_t ignore_index, double label_smoothing) {
   check_no_gradient("weight", weight);
-  const Numbers numbers{std::string(reduction), ignore_index, label_smoothing};
+  const Numbers numbers{reduce, ignore_index, label_smoothing};
   auto node = record(ForwardGrad{numbers}, self, target);
   auto [loss, count, lse] = below_autograd([&] {
-    return forward_op().redispatch(keys & c10::after_autograd_keyset, self, target, weight, reduction, ignore_index,
+    return forward_op().redispatch(keys & c10::after_autograd_keyset, self, target, weight, reduce, ignore_index,
                                    label_smoothing);
   });
-  if (node) node->save(self, target, defined(weight), count, lse);
+  if (node) node->save(self, target, defined(weight), lse);
   attach(loss, node);
   if (has_tangent(self) || has_tangent(target)) {
     // The gradient of <tangents, gradients> by the gradient is the tangent; its value does not matter.
@@ -274,22 +266,22 @@ Outputs forward_autograd(DispatchKeySet keys, const Tensor& self, const Tensor& 
 }
 
 Gradients backward_autograd(DispatchKeySet keys, const Tensor& grad, const Tensor& self, const Tensor& target,
-                            const OptionalTensor& weight, const Tensor& count, const Tensor& lse, Text reduction,
-                            int64_t ignore_index, double label_smoothing, Mask mask) {
+                            const OptionalTensor& weight, const Tensor& lse, bool reduce, int64_t ignore_index,
+                            double label_smoothing, Mask mask) {
   check_no_gradient("weight", weight);
-  const Numbers numbers{std::string(reduction), ignore_index, label_smoothing};
+  const Numbers numbers{reduce, ignore_index, label_smoothing};
   auto node = record(BackwardGrad{numbers}, grad, self, target);
   if (node) node->save(grad, self, target, defined(weight));
   auto [by_self, by_target] = below_autograd([&] {
-    return backward_op().redispatch(keys & c10::after_autograd_keyset, grad, self, target, weight, count, lse,
-                                    reduction, ignore_index, label_smoothing, mask);
+    return backward_op().redispatch(keys & c10::after_autograd_keyset, grad, self, target, weight, lse, reduce,
+                                    ignore_index, label_smoothing, mask);
   });
   attach(by_self, node);
   attach(by_target, node);
   Tensor t_self, t_target;
   if (has_tangent(grad)) {
-    std::tie(t_self, t_target) = backward_op().call(tangent(grad), primal(self), primal(target), weight, count, lse,
-                                                    reduction, ignore_index, label_smoothing, mask);
+    std::tie(t_self, t_target) = backward_op().call(tangent(grad), primal(self), primal(target), weight, lse, reduce,
+                                                    ignore_index, label_smoothing, mask);
   }
   if (has_tangent(self) || has_tangent(target)) {
     // The second derivatives are symmetric: in the direction of the tangents they are the gradients of that product.
@@ -311,6 +303,7 @@ Tensor composite(const Tensor& self, const Tensor& target, const OptionalTensor&
                  int64_t ignore_index, double label_smoothing) {
   check_input(kName, "self", self);
   TORCH_CHECK_TYPE(target.defined(), kName, ": target is None, expected a Tensor");
+  check_reduction(kName, reduction);
   auto type = self.scalar_type();
   Tensor x = self, y = target;
   if (target.scalar_type() == at::kByte) {
@@ -321,8 +314,9 @@ Tensor composite(const Tensor& self, const Tensor& target, const OptionalTensor&
     type = c10::promoteTypes(type, target.scalar_type());
     x = self.to(type), y = target.to(type);
   }
-  const auto [loss, count, lse] = forward_op().call(x, y, weight, reduction, ignore_index, label_smoothing);
-  return loss.to(type);
+  const auto [loss, count, lse] =
+      forward_op().call(x, y, weight, /*reduce=*/reduction != "none", ignore_index, label_smoothing);
+  return (reduction == "mean" ? loss / count : loss).to(type);
 }
 
 // In float32, as torch's.
@@ -344,13 +338,12 @@ void define_cross_entropy(torch::Library& m) {
       "ignore_index=-100, float label_smoothing=0.0) -> Tensor",
       tags);
   m.def(
-      "_softmax_cross_entropy_forward(Tensor self, Tensor target, Tensor? weight, str reduction, int ignore_index, "
+      "_softmax_cross_entropy_forward(Tensor self, Tensor target, Tensor? weight, bool reduce, int ignore_index, "
       "float label_smoothing) -> (Tensor loss, Tensor count, Tensor lse)",
       tags);
   m.def(
-      "_softmax_cross_entropy_backward(Tensor grad_loss, Tensor self, Tensor target, Tensor? weight, Tensor count, "
-      "Tensor lse, str reduction, int ignore_index, float label_smoothing, bool[2] output_mask=[True, True]) -> "
-      "(Tensor, Tensor)",
+      "_softmax_cross_entropy_backward(Tensor grad_loss, Tensor self, Tensor target, Tensor? weight, Tensor lse, "
+      "bool reduce, int ignore_index, float label_smoothing, bool[2] output_mask=[True, True]) -> (Tensor, Tensor)",
       tags);
 }
 

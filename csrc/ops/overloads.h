@@ -86,10 +86,10 @@ struct Overloads {
 
   static Tensor& out_autograd(DispatchKeySet keys, const Tensor& self, Rest... rest, Tensor& out_) {
     if (Op::needs_gradient(self, rest...) || torch::autograd::compute_requires_grad(out_)) {
-      torch::autograd::throw_error_out_requires_grad(Op::name().c_str());
+      torch::autograd::throw_error_out_requires_grad(user_name().c_str());
     }
     TORCH_CHECK_NOT_IMPLEMENTED(!Op::has_tangent(self, rest...) && !ops::has_tangent(out_),
-                                "Trying to use forward AD with ", Op::name(),
+                                "Trying to use forward AD with ", user_name(),
                                 "(..., out=...) that does not support it because it is an out= function");
     at::AutoDispatchBelowAutograd guard;
     return out().redispatch(keys & c10::after_autograd_keyset, self, rest..., out_);
@@ -149,6 +149,8 @@ struct Overloads {
   }
 
  private:
+  // What messages call it: the core of a composite op has its name after a "_".
+  static std::string user_name() { return Op::name().substr(Op::name()[0] == '_'); }
   static std::string functional_name() { return full_name(Op::name(), Op::kOverload); }
   static std::string in_place_name() { return full_name(Op::name() + "_", Op::kOverload); }
   static std::string out_name() { return full_name(Op::name(), Op::kOutOverload); }

@@ -4,7 +4,7 @@
 #include <ATen/autocast_mode.h>
 
 #include "csrc/ops/channels.h"
-#include "csrc/ops/node.h"
+#include "csrc/ops/overloads.h"
 #include "csrc/ops/schemas.h"
 
 namespace actinium::ops {
@@ -12,33 +12,34 @@ namespace {
 
 template <bool kLog>
 struct SoftmaxOps {
-  using Core = Tensor(const Tensor&, int64_t);
-  using Backward = Tensor(const Tensor&, const Tensor&, int64_t);
   using OptionalType = std::optional<at::ScalarType>;
+  struct Core;
+  struct Backward;
+  using Forms = Overloads<Core, int64_t>;
+  using BackwardForms = Overloads<Backward, const Tensor&, int64_t>;
 
   static std::string name() { return kLog ? "log_softmax" : "softmax"; }
   static const auto& op() {
     static const auto op = find_op<Tensor(const Tensor&, int64_t, OptionalType)>(name());
     return op;
   }
-  static const auto& core_op() {
-    static const auto op = find_op<Core>("_" + name());
-    return op;
-  }
-  static const auto& backward_op() {
-    static const auto op = find_op<Backward>(name() + "_backward");
-    return op;
-  }
+  static const auto& core_op() { return Forms::functional(); }
+  static const auto& backward_op() { return BackwardForms::functional(); }
 
   static Tensor composite(const Tensor& self, int64_t dim, OptionalType dtype) {
-    return core_op().call(dtype && self.defined() ? self.to(*dtype) : self, dim);
+    return core_op().call(converted(self, dtype), dim);
+  }
+  static Tensor& composite_out(const Tensor& self, int64_t dim, OptionalType dtype, Tensor& out) {
+    return Forms::out().call(converted(self, dtype), dim, out);
+  }
+  static Tensor converted(const Tensor& self, OptionalType dtype) {
+    return dtype && self.defined() ? self.to(*dtype) : self;
   }
 
   // ---- device and Meta
 
   // input, and known where it is the backward, lie in memory as output does.
   static void run(const char* op, const Tensor& input, const Tensor& known, const Tensor& output, int64_t dim) {
-    if (output.is_meta() || output.numel() == 0) return;
     const c10::DeviceGuard guard(output.device());
     Softmax problem;
     problem.log = kLog;
@@ -52,27 +53,21 @@ struct SoftmaxOps {
     problem.output = output.mutable_data_ptr();
     backend_of(op, output).softmax(problem);
   }
-  static Tensor lying_as(const Tensor& like, const Tensor& t) {
-    return t.is_meta() || same_layout(t, like) ? t : at::empty_like(like).copy_(t);
-  }
 
-  static Tensor forward(const Tensor& self, int64_t dim) {
-    static const std::string op = name();
-    check_input(op.c_str(), "self", self);
-    dim = wrap_dim(op.c_str(), self, dim);
-    const Tensor output = output_like(self);
-    run(op.c_str(), lying_as(output, self), {}, output, dim);
-    return output;
-  }
-
-  static Tensor backward(const Tensor& grad, const Tensor& output, int64_t dim) {
-    static const std::string op = name() + "_backward";
-    check_input(op.c_str(), "output", output);
-    check_like(op.c_str(), "grad_output", grad, output);
-    dim = wrap_dim(op.c_str(), output, dim);
-    const Tensor grad_input = output_like(output);
-    run(op.c_str(), lying_as(grad_input, grad), lying_as(grad_input, output), grad_input, dim);
-    return grad_input;
+  // Into an output that the user may have allocated, of any strides.
+  static void run_into(const char* op, const Tensor& input, const Tensor& known, const Tensor& output, int64_t dim) {
+    if (output.is_meta() || output.numel() == 0) return;
+    // A kernel may read a row again after it has begun to write it.
+    const auto is_output = [&](const Tensor& t) {
+      return t.defined() && t.const_data_ptr() == output.const_data_ptr();
+    };
+    const bool direct = output.is_non_overlapping_and_dense() && !is_output(input) && !is_output(known);
+    const Tensor result = direct ? output : output_like(input);
+    const auto lying_as_result = [&](const Tensor& t) {
+      return !t.defined() || same_layout(t, result) ? t : at::empty_like(result).copy_(t);
+    };
+    run(op, lying_as_result(input), lying_as_result(known), result, dim);
+    if (!direct) output.copy_(result);
   }
 
   // ---- gradients. y is the output, J = dy/dx, and B(g, y) = J^T g the backward.
@@ -129,27 +124,101 @@ struct SoftmaxOps {
     }
   };
 
-  static Tensor forward_autograd(DispatchKeySet keys, const Tensor& self, int64_t dim) {
-    auto node = record(ForwardGrad{{dim}}, self);
-    Tensor output = below_autograd([&] { return core_op().redispatch(keys & c10::after_autograd_keyset, self, dim); });
-    attach(output, node);
-    if (has_tangent(self)) set_tangent(output, along(tangent(self), primal(output), dim));
-    if (node) node->save_output(output);  // with its tangent
-    return output;
-  }
+  // ---- the core, and its out= form
 
-  static Tensor backward_autograd(DispatchKeySet keys, const Tensor& grad, const Tensor& output, int64_t dim) {
-    auto node = record(BackwardGrad{{dim}}, grad, output);
-    if (node) node->save(grad, output);
-    Tensor result =
-        below_autograd([&] { return backward_op().redispatch(keys & c10::after_autograd_keyset, grad, output, dim); });
-    attach(result, node);
-    Tensor t;
-    if (has_tangent(grad)) t = backward_op().call(tangent(grad), primal(output), dim);
-    if (has_tangent(output)) t = add_defined(t, moved(tangent(output), primal(grad), primal(output), dim));
-    set_tangent(result, t);
-    return result;
-  }
+  struct Core {
+    static std::string name() { return "_" + SoftmaxOps::name(); }
+    static constexpr const char *kOverload = "", *kOutOverload = "out";
+    static constexpr const char *kSelf = "self", *kOut = "out";
+    static constexpr bool kInPlace = false;
+
+    static Tensor forward(const Tensor& self, int64_t dim) {
+      dim = check(self, dim);
+      const Tensor output = output_like(self);
+      run_into(user(), self, {}, output, dim);
+      return output;
+    }
+    static void forward_into(const Tensor& out, const Tensor& self, int64_t dim) {
+      dim = check(self, dim);
+      prepare_out(user(), out, self);
+      run_into(user(), self, {}, out, dim);
+    }
+
+    static bool needs_gradient(const Tensor& self, int64_t) { return torch::autograd::compute_requires_grad(self); }
+    static bool has_tangent(const Tensor& self, int64_t) { return ops::has_tangent(self); }
+
+    // As that of Overloads, but what is saved, and what the tangent is made of, is the output.
+    static Tensor autograd(DispatchKeySet keys, const Tensor& self, int64_t dim) {
+      auto node = ops::record(ForwardGrad{{dim}}, self);
+      Tensor output =
+          below_autograd([&] { return core_op().redispatch(keys & c10::after_autograd_keyset, self, dim); });
+      attach(output, node);
+      if (ops::has_tangent(self)) set_tangent(output, along(tangent(self), primal(output), dim));
+      if (node) node->save_output(output);  // with its tangent
+      return output;
+    }
+
+   private:
+    // The op that messages name.
+    static const char* user() {
+      static const std::string user = SoftmaxOps::name();
+      return user.c_str();
+    }
+    static int64_t check(const Tensor& self, int64_t dim) {
+      check_input(user(), "self", self);
+      return wrap_dim(user(), self, dim);
+    }
+  };
+
+  // ---- the backward as an op with forms of its own
+
+  struct Backward {
+    static const std::string& name() {
+      static const std::string name = SoftmaxOps::name() + "_backward";
+      return name;
+    }
+    static constexpr const char *kOverload = "", *kOutOverload = "grad_input";
+    static constexpr const char *kSelf = "grad_output", *kOut = "grad_input";
+    static constexpr bool kInPlace = false;
+
+    static Tensor forward(const Tensor& grad, const Tensor& output, int64_t dim) {
+      dim = check(grad, output, dim);
+      const Tensor grad_input = output_like(output);
+      run_into(name().c_str(), grad, output, grad_input, dim);
+      return grad_input;
+    }
+    static void forward_into(const Tensor& grad_input, const Tensor& grad, const Tensor& output, int64_t dim) {
+      dim = check(grad, output, dim);
+      prepare_out(name().c_str(), grad_input, output);
+      prepare_out(name().c_str(), grad_input, grad);
+      run_into(name().c_str(), grad, output, grad_input, dim);
+    }
+
+    static bool needs_gradient(const Tensor& grad, const Tensor& output, int64_t) {
+      return torch::autograd::compute_requires_grad(grad, output);
+    }
+    static bool has_tangent(const Tensor& grad, const Tensor& output, int64_t) {
+      return ops::has_tangent(grad) || ops::has_tangent(output);
+    }
+    static auto record(const Tensor& grad, const Tensor& saved, const Tensor& output, int64_t dim) {
+      auto node = ops::record(BackwardGrad{{dim}}, grad, output);
+      if (node) node->save(saved, output);
+      return node;
+    }
+    static Tensor jvp(const Tensor& grad, const Tensor& output, int64_t dim) {
+      Tensor t;
+      if (ops::has_tangent(grad)) t = backward_op().call(tangent(grad), primal(output), dim);
+      if (ops::has_tangent(output)) t = add_defined(t, moved(tangent(output), primal(grad), primal(output), dim));
+      return t;
+    }
+
+   private:
+    static int64_t check(const Tensor& grad, const Tensor& output, int64_t dim) {
+      check_input(name().c_str(), "output", output);
+      check_like(name().c_str(), "grad_output", grad, output, "output");
+      return wrap_dim(name().c_str(), output, dim);
+    }
+  };
 
   // ---- autocast: in float32 on CUDA, unless a dtype is asked for; on the CPU as it comes
 
@@ -163,17 +232,32 @@ struct SoftmaxOps {
 
   static void define(torch::Library& m) {
     const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
-    m.def((name() + "(Tensor self, int dim=-1, ScalarType? dtype=None) -> Tensor").c_str(), tags);
-    m.def(("_" + name() + "(Tensor self, int dim) -> Tensor").c_str(), tags);
-    m.def((name() + "_backward(Tensor grad_output, Tensor output, int dim=-1) -> Tensor").c_str(), tags);
+    const std::string arguments = "(Tensor self, int dim=-1, ScalarType? dtype=None";
+    m.def((name() + arguments + ") -> Tensor").c_str(), tags);
+    m.def((name() + ".out" + arguments + ", *, Tensor(a!) out) -> Tensor(a!)").c_str(), tags);
+    Forms::define(m, ", int dim", tags);
+    BackwardForms::define(m, ", Tensor output, int dim=-1", tags);
   }
   static void device(torch::Library& m) {
-    m.impl(("_" + name()).c_str(), TORCH_FN(forward));
-    m.impl((name() + "_backward").c_str(), TORCH_FN(backward));
+    Forms::device(m);
+    BackwardForms::device(m);
   }
   static void autograd(torch::Library& m) {
-    m.impl(("_" + name()).c_str(), TORCH_FN(forward_autograd));
-    m.impl((name() + "_backward").c_str(), TORCH_FN(backward_autograd));
+    m.impl(Core::name().c_str(), TORCH_FN(Core::autograd));
+    m.impl((Core::name() + ".out").c_str(), TORCH_FN(Forms::out_autograd));
+    BackwardForms::autograd(m);
+  }
+  static void versions(torch::Library& m) {
+    Forms::versions(m);
+    BackwardForms::versions(m);
+  }
+  static void functionalize(torch::Library& m) {
+    Forms::functionalize(m);
+    BackwardForms::functionalize(m);
+  }
+  static void composites(torch::Library& m) {
+    m.impl(name().c_str(), TORCH_FN(composite));
+    m.impl((name() + ".out").c_str(), TORCH_FN(composite_out));
   }
 };
 
@@ -193,6 +277,10 @@ void device(torch::Library& m) {
   Plain::device(m);
   Logarithm::device(m);
 }
+void composites(torch::Library& m) {
+  Plain::composites(m);
+  Logarithm::composites(m);
+}
 TORCH_LIBRARY_IMPL(actinium, CPU, m) { device(m); }
 TORCH_LIBRARY_IMPL(actinium, CUDA, m) { device(m); }
 TORCH_LIBRARY_IMPL(actinium, Meta, m) { device(m); }
@@ -200,14 +288,16 @@ TORCH_LIBRARY_IMPL(actinium, Autograd, m) {
   Plain::autograd(m);
   Logarithm::autograd(m);
 }
-TORCH_LIBRARY_IMPL(actinium, CompositeImplicitAutograd, m) {
-  m.impl("softmax", TORCH_FN(Plain::composite));
-  m.impl("log_softmax", TORCH_FN(Logarithm::composite));
+TORCH_LIBRARY_IMPL(actinium, ADInplaceOrView, m) {
+  Plain::versions(m);
+  Logarithm::versions(m);
 }
-TORCH_LIBRARY_IMPL(actinium, FuncTorchBatchedDecomposition, m) {
-  m.impl("softmax", TORCH_FN(Plain::composite));
-  m.impl("log_softmax", TORCH_FN(Logarithm::composite));
+TORCH_LIBRARY_IMPL(actinium, Functionalize, m) {
+  Plain::functionalize(m);
+  Logarithm::functionalize(m);
 }
+TORCH_LIBRARY_IMPL(actinium, CompositeImplicitAutograd, m) { composites(m); }
+TORCH_LIBRARY_IMPL(actinium, FuncTorchBatchedDecomposition, m) { composites(m); }
 TORCH_LIBRARY_IMPL(actinium, AutocastCUDA, m) {
   m.impl("softmax", TORCH_FN(Plain::autocast));
   m.impl("log_softmax", TORCH_FN(Logarithm::autocast));

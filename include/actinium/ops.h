@@ -193,10 +193,14 @@ ACTINIUM_API at::Tensor activate(const at::Tensor& self, std::string_view activa
 /// backward keeps the result. (Bridle 1990, eq. 10.)
 ACTINIUM_API at::Tensor softmax(const at::Tensor& self, int64_t dim = -1,
                                 std::optional<at::ScalarType> dtype = std::nullopt);
+ACTINIUM_API at::Tensor& softmax_out(at::Tensor& out, const at::Tensor& self, int64_t dim = -1,
+                                     std::optional<at::ScalarType> dtype = std::nullopt);
 
 /// The logarithm of softmax: x_i - log sum_j exp(x_j), accurate near 0 as well. The backward keeps the result.
 ACTINIUM_API at::Tensor log_softmax(const at::Tensor& self, int64_t dim = -1,
                                     std::optional<at::ScalarType> dtype = std::nullopt);
+ACTINIUM_API at::Tensor& log_softmax_out(at::Tensor& out, const at::Tensor& self, int64_t dim = -1,
+                                         std::optional<at::ScalarType> dtype = std::nullopt);
 
 /// Cross-entropy of the softmax of self, as torch::nn::functional::cross_entropy, without the probabilities: the
 /// backward keeps self, target and one number for each row.

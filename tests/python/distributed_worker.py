@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
 import actinium
-from op_table import ROWS
+from op_table import ROWS, ops
 from test_nn import MODULES, x
 
 RANKS = 2
@@ -150,6 +150,66 @@ def dtensor_compile(placement):
         got = results(torch.compile(every_row, fullgraph=True, backend="aot_eager"))
     assert [t.placements for t in got] == [t.placements for t in want]
     assert_close(whole(got), whole(want), rtol=0.0, atol=0.0)
+
+
+def dtensor_softmax(name, placement):
+    """Along every dim, as a result and into an out. What is whole along the dim stays as it is."""
+    f, t = getattr(ops, name), torch.linspace(-3, 3, 864, dtype=torch.float64).mul(17).sin().view(SHAPE)
+    for dim in range(len(SHAPE)):
+        x = distributed(t.requires_grad_(), mesh(), placement)
+        with CommDebugMode() as communication:
+            y = f(x, dim)
+            (got,) = torch.autograd.grad(y, x, y * 2)
+        if not (placement.is_partial() or placement.is_shard(dim)):
+            assert y.placements == got.placements == (placement,) and communication.get_total_counts() == 0
+        z = f(t, dim)
+        assert_close(whole([y, got]), [z, *torch.autograd.grad(z, t, z * 2)])
+        for wanted in PLACEMENTS[:-1]:
+            if wanted.is_shard(dim):  # out stays as it is, and is to be whole along dim
+                continue
+            out = distributed(torch.zeros_like(t), mesh(), wanted).detach()
+            assert f(x.detach(), dim, out=out) is out and out.placements == (wanted,)
+            assert_close(out.full_tensor(), z, rtol=0.0, atol=0.0)
+
+
+# Of logits, indices of rows, probabilities, and numbers for each class and for each element.
+LOSSES = {
+    "indices": lambda x, i, p, c, e, r: ops.softmax_cross_entropy(x, i, None, r, 2),
+    "weighted indices": lambda x, i, p, c, e, r: ops.softmax_cross_entropy(x, i, c, r, 2, 0.1),
+    "probabilities": lambda x, i, p, c, e, r: ops.softmax_cross_entropy(x, p, c, r, -100, 0.1),
+    "binary": lambda x, i, p, c, e, r: ops.sigmoid_binary_cross_entropy(x, p, None, None, r),
+    "weighted binary": lambda x, i, p, c, e, r: ops.sigmoid_binary_cross_entropy(x, p, e, c[:, None, None], r),
+}
+
+
+def dtensor_loss(name, reduction, placement):
+    """Where rows are split no row is sent, and nothing but the numbers of a mean."""
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(SHAPE, dtype=torch.float64, generator=random, requires_grad=True)
+    p = torch.rand(SHAPE, dtype=torch.float64, generator=random).requires_grad_()
+    i = torch.randint(SHAPE[1], (SHAPE[0], *SHAPE[2:]), generator=random)
+    c = torch.rand(SHAPE[1], dtype=torch.float64, generator=random)
+    e = torch.rand(1, SHAPE[1], 1, SHAPE[3], dtype=torch.float64, generator=random)
+    dim = placement.dim if placement.is_shard() else 1
+    of_rows = Replicate() if dim == 1 else Shard(dim - (dim > 1))
+    places = (placement, of_rows, Replicate() if placement.is_partial() else placement, Replicate(), Replicate())
+
+    def results(x, i, p, c, e):
+        loss = LOSSES[name](x, i, p, c, e, reduction)
+        inputs = [x] if "indices" in name else [x, p]
+        return [loss, *torch.autograd.grad(loss, inputs, torch.ones_like(loss))]
+
+    inputs = [distributed(t, mesh(), place) for t, place in zip((x, i, p, c, e), places, strict=True)]
+    with CommDebugMode() as communication:
+        got = results(*inputs)
+    if ("binary" in name and placement.is_shard()) or of_rows.is_shard():
+        assert all(t.placements == (placement,) for t in got[1:])
+        assert got[0].placements == (
+            (placement if "binary" in name else of_rows) if reduction == "none" else Partial(),
+        )
+        counts = communication.get_comm_counts()
+        assert sum(counts.values()) == (2 if reduction == "mean" and "binary" not in name else 0)
+    assert_close(whole(got), results(x, i, p, c, e))
 
 
 # --------------------------------------------------------------------------------------------------------- modules

@@ -106,6 +106,8 @@ LEFT_TO_TORCH = {
 OTHERS = (
     (nn.PReLU(), "PReLU(num_parameters=1)"),
     (nn.PReLU(6, 0.5), "PReLU(num_parameters=6)"),
+    (nn.Softmax(1), "Softmax(dim=1)"),
+    (nn.LogSoftmax(0), "LogSoftmax(dim=0)"),
     # Says that it is in place, and is not; and the other way round.
     (pointwise("geffnet.activations.activations.Mish", mish, inplace=True), "Mish()"),
     (pointwise("utils.layers.Swish", lambda x: x.mul_(x.sigmoid())), "Swish(beta=1.0, inplace=True)"),
@@ -198,6 +200,28 @@ def test_twice_is_once(old, text):
     new = convert(copy.deepcopy(old))
     again, report = convert(new, return_report=True)
     assert again is new and report == ([], [])
+
+
+LOSSES = {
+    "indices": lambda: nn.CrossEntropyLoss(torch.rand(6), ignore_index=2, label_smoothing=0.1),
+    "sum": lambda: nn.CrossEntropyLoss(reduction="sum"),
+    "binary": lambda: nn.BCEWithLogitsLoss(torch.rand(8, 1), reduction="none", pos_weight=torch.rand(6)),
+    "one weight": lambda: nn.BCEWithLogitsLoss(pos_weight=torch.rand(6)),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses(name):
+    """With their weights, the very tensors, and their place in a state dict."""
+    old = LOSSES[name]()
+    new = convert(old)
+    assert type(new) is getattr(actinium.nn, type(old).__name__)
+    assert vars(new).keys() == vars(type(new)()).keys()
+    assert new.state_dict().keys() == old.state_dict().keys()
+    assert all(new.state_dict(keep_vars=True)[key] is t for key, t in old.state_dict(keep_vars=True).items())
+    x = torch.randn(8, 6)
+    target = torch.arange(8) % 6 if isinstance(old, nn.CrossEntropyLoss) else torch.rand(8, 6)
+    assert_close(new(x, target), old(x, target))
 
 
 @pytest.mark.parametrize("context", (torch.inference_mode, torch.no_grad, lambda: torch.device("meta")))
@@ -457,8 +481,7 @@ def compiled_in_place():
     return module
 
 
-def with_state():
-    module = nn.Mish()
+def with_state(module):
     module.scale = nn.Parameter(torch.ones(1))
     return module
 
@@ -485,7 +508,7 @@ LEFT = {
     "forward": (instance_forward(), "its forward is an attribute of the instance"),
     "compile": (compiled_in_place(), "its _compiled_call_impl is an attribute of the instance"),
     "torch.compile": (torch.compile(nn.Mish(), backend="eager"), "torch.compile holds its forward"),
-    "state": (with_state(), "it holds parameters, buffers or modules"),
+    "state": (with_state(nn.Mish()), "it holds parameters, buffers or modules"),
     "unknown": (
         pointwise("mine.Mish", F.mish),
         "its class is not known; if it computes the same, name it in `mapping`",
@@ -509,6 +532,9 @@ LEFT = {
         pointwise("utils.activations.Mish", lambda x, y=None: y.mish()),
         "it cannot be compared with Mish(): 'NoneType' object has no attribute 'mish'",
     ),
+    "softmax without dim": (nn.Softmax(), "its dim is None, by which torch chooses one for the number of dims"),
+    "softmax, more": (with_state(nn.LogSoftmax(1)), "it holds more, or less, than its options"),
+    "loss, more": (with_state(nn.CrossEntropyLoss()), "it holds more, or less, than weight"),
     "alpha": (
         pointwise("monai.networks.blocks.activation.Swish", F.silu, alpha=torch.ones(1)),
         "its alpha is not a number",

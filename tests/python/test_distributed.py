@@ -80,6 +80,19 @@ def test_dtensor_out(both, pointwise, placement):
     both(worker.dtensor_out, pointwise.name, placement)
 
 
+@every_placement
+@pytest.mark.parametrize("name", ("softmax", "log_softmax"))
+def test_dtensor_softmax(both, name, placement):
+    both(worker.dtensor_softmax, name, placement)
+
+
+@every_placement
+@pytest.mark.parametrize("reduction", ("none", "mean", "sum"))
+@pytest.mark.parametrize("name", worker.LOSSES)
+def test_dtensor_loss(both, name, reduction, placement):
+    both(worker.dtensor_loss, name, reduction, placement)
+
+
 @pytest.mark.parametrize("placement", (Shard(1), Partial()), ids=ids)
 def test_dtensor_compile(both, placement):
     both(worker.dtensor_compile, placement)

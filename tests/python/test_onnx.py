@@ -324,3 +324,95 @@ def test_bias_act(target):
     x = torch.linspace(-9, 9, 2 * 4 * 6).reshape(2, 4, 6).sin().mul(4).to(dtype)
     bias = torch.linspace(-1, 1, 4).to(dtype)
     check(every, x, bias, opset=opset)
+
+
+# ------------------------------------------------------------------------------------------- softmax and the losses
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def of_logits(x, index, soft, weight):
+    """Every function of logits and, in the losses, every way to give targets and weights."""
+    yield from (f(x, dim) for f in (ops.softmax, ops.log_softmax) for dim in (0, 1, -1))
+    yield from (f(x[0, 0, 0]) for f in (ops.softmax, ops.log_softmax))
+    yield ops.softmax(x, 1, torch.float32)
+    for reduction in REDUCTIONS:
+        yield ops.softmax_cross_entropy(x, index, None, reduction)
+        for smoothing in (0.0, 0.1):
+            yield ops.softmax_cross_entropy(x, index, weight, reduction, 2, smoothing)
+            yield ops.softmax_cross_entropy(x[0, :, 0], index[0, 0], weight, reduction, 2, smoothing)
+            yield ops.softmax_cross_entropy(x, soft, weight, reduction, -100, smoothing)
+            yield ops.softmax_cross_entropy(x[:, :, 0], soft[:, :, 0], None, reduction, -100, smoothing)
+            yield ops.softmax_cross_entropy(x[0, :, 0], soft[0, :, 0], weight, reduction, -100, smoothing)
+        yield ops.sigmoid_binary_cross_entropy(x, soft, None, None, reduction)
+        yield ops.sigmoid_binary_cross_entropy(x, soft, soft.exp(), weight[:, None], reduction)
+        yield ops.sigmoid_binary_cross_entropy(x[0, 0, 0], soft[0, 0, 0], weight[0], None, reduction)
+
+
+def logits(dtype, n):
+    x = torch.linspace(-9, 9, n * 6 * 4).mul(17).sin().mul(9).reshape(n, 6, 4).to(dtype)
+    index = torch.arange(n * 4).reshape(n, 4) % 6
+    index[0, 0] = 3
+    return x, index, torch.linspace(0, 1, x.numel()).reshape(x.shape).to(dtype), torch.linspace(0.5, 2, 6).to(dtype)
+
+
+@targets([*RUN, (24, torch.float16)])
+def test_functions_of_logits(target):
+    """Of a batch of another size, with a row that is ignored."""
+    opset, dtype = target
+    dims = ({0: DYNAMIC}, {0: DYNAMIC}, {0: DYNAMIC}, {})
+    program = export(of_logits, logits(dtype, 3), (dims,), opset)
+    args = logits(dtype, 5)
+    index = args[1]
+    assert (index == 2).any() and index[0, 0] != 2
+    for got, want in zip(program(*args), of_logits(*args), strict=True):
+        eps = torch.finfo(want.dtype).eps
+        assert_close(got, want, rtol=(2 if want.dtype == torch.float16 else 16) * eps, atol=16 * eps)
+
+
+def test_all_rows_ignored():
+    def losses(x, index):
+        yield from (ops.softmax_cross_entropy(x, index, None, "mean", 2, smoothing) for smoothing in (0.0, 0.1))
+        yield from (ops.softmax_cross_entropy(x, index, None, "sum", 2, smoothing) for smoothing in (0.0, 0.1))
+
+    args = torch.randn(3, 4), torch.full((3,), 2)
+    for got, want in zip(export(losses, args)(*args), losses(*args), strict=True):
+        assert_close(got, want, equal_nan=True)
+
+
+def test_functions_of_logits_make_a_valid_graph():
+    """In bfloat16, which onnxruntime does not run."""
+    program = export(of_logits, logits(torch.bfloat16, 3), opset=22)
+    onnx.checker.check_model(program.model_proto, full_check=True)
+
+
+def test_operators_of_onnx_for_logits():
+    """One node each where ONNX has the function."""
+    x, index, _, weight = logits(torch.float32, 3)
+    calls = {
+        "Softmax": lambda x, index, weight: ops.softmax(x, 1),
+        "LogSoftmax": lambda x, index, weight: ops.log_softmax(x, 1),
+        "SoftmaxCrossEntropyLoss": lambda x, index, weight: ops.softmax_cross_entropy(x, index, weight, "sum", 2),
+    }
+    for name, call in calls.items():
+        program = export(lambda *args: [call(*args)], (x, index, weight))  # noqa: B023
+        kinds = [node.op_type for node in program.model.graph if node.op_type not in ("Constant", "Reshape")]
+        assert kinds == [name]
+
+
+def test_modules_of_logits():
+    """Softmax after a layer, and a model that gives its loss."""
+
+    class WithLoss(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.softmax = nn.Linear(4, 6), actinium.nn.Softmax()
+            self.loss = actinium.nn.CrossEntropyLoss(torch.rand(6), 2)
+            self.binary = actinium.nn.BCEWithLogitsLoss(pos_weight=torch.rand(6))
+
+        def forward(self, x, index, soft):
+            y = self.layer(x)
+            return self.softmax(y), self.loss(y, index), self.binary(y, soft)
+
+    model, args = WithLoss().eval(), (torch.randn(5, 4), torch.arange(5), torch.rand(5, 6))
+    assert_close(tuple(export(model, args)(*args)), model(*args))

@@ -15,7 +15,7 @@ WINNERS = (torch.arange(2 * 3 * 4) % 2).reshape(2, 3, 4).to(torch.uint8)
 CLASSES = torch.arange(2 * 4).reshape(2, 4) % 6
 PROBABILITIES = X.softmax(1)
 ROWS, LSE = torch.ones(2, 4), X.double().logsumexp(1)
-MEAN_OF_ROWS = ("mean", -100, 0.1)
+SUM_OF_ROWS = (True, -100, 0.1)
 
 
 def wants(*tensors):
@@ -112,19 +112,22 @@ CALLS = {
         for base in ("softmax", "log_softmax")
         for name, calls in {
             base: [wants(X), wants(X.mT) + (1,), (X, 0, torch.float64)],
+            f"{base}.out": [(X, 1, {"out": torch.empty_like(X)}), (X, 0, torch.float64, {"out": X.double()})],
             f"_{base}": [wants(X) + (1,), wants(X.mT) + (1,), (X, 0)],
+            f"_{base}.out": [(X, 1, {"out": torch.empty_like(X)})],
             f"{base}_backward": [wants(G, PROBABILITIES) + (1,), (G.mT, PROBABILITIES.mT)],
+            f"{base}_backward.grad_input": [(G, PROBABILITIES, 1, {"grad_input": torch.empty_like(X)})],
         }.items()
     },
     "softmax_cross_entropy": [wants(X) + (CLASSES,), wants(X, PROBABILITIES) + (BETA, "none")],
     "_softmax_cross_entropy_forward": [
-        wants(X) + (CLASSES, BETA, *MEAN_OF_ROWS),
-        wants(X.mT.contiguous().mT) + (CLASSES, None, "none", 3, 0.0),
-        wants(X, PROBABILITIES) + (None, *MEAN_OF_ROWS),
+        wants(X) + (CLASSES, BETA, *SUM_OF_ROWS),
+        wants(X.mT.contiguous().mT) + (CLASSES, None, False, 3, 0.0),
+        wants(X, PROBABILITIES) + (None, *SUM_OF_ROWS),
     ],
     "_softmax_cross_entropy_backward": [
-        wants(torch.tensor(2.0), X) + (CLASSES, BETA, torch.tensor(8.0), LSE, *MEAN_OF_ROWS, [True, False]),
-        wants(ROWS, X, PROBABILITIES) + (None, ROWS, LSE, "none", -100, 0.0),
+        wants(torch.tensor(2.0), X) + (CLASSES, BETA, LSE, *SUM_OF_ROWS, [True, False]),
+        wants(ROWS, X, PROBABILITIES) + (None, LSE, False, -100, 0.0),
     ],
     "sigmoid_binary_cross_entropy": [
         wants(X, PROBABILITIES),

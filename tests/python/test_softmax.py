@@ -160,6 +160,99 @@ def test_dtype(log):
     assert op(log)(x, 1, torch.float64).dtype == torch.float64
 
 
+def forms_of(log):
+    """What has an out= form: the inputs of a call, the op, the name of out, and what messages call it."""
+    x, y = torch.randn(3, 4, 5), torch.randn(3, 4, 5).softmax(1)
+    name = "log_softmax" if log else "softmax"
+    backward = getattr(ops, f"{name}_backward")
+    return ((x,), op(log), "out", name), ((x, y), backward, "grad_input", f"{name}_backward")
+
+
+@BOTH
+@pytest.mark.parametrize("form", (0, 1), ids=("forward", "backward"))
+def test_out(log, form, dtype, layout):
+    """Of any strides, empty, or the input itself."""
+    inputs, f, out_name, _ = forms_of(log)[form]
+    inputs = [layout(t[None]).to(dtype) for t in inputs]
+    for dim in (-1, 0, 2):
+        want = f(*inputs, dim)
+        transposed = torch.full_like(want.mT, 7.0).mT
+        for out in (
+            torch.full_like(want, 7.0),
+            torch.empty(0, dtype=dtype),
+            want.new_zeros(*want.shape, 2)[..., 0],
+            transposed,
+        ):
+            assert f(*inputs, dim, **{out_name: out}) is out and torch.equal(out, want)
+        for i in range(len(inputs)):
+            own = [t.clone() for t in inputs]
+            assert f(*own, dim, **{out_name: own[i]}) is own[i] and torch.equal(own[i], want)
+
+
+@BOTH
+def test_out_of_a_dtype_that_is_asked_for(log):
+    x, out = torch.randn(3, 4).bfloat16(), torch.zeros(3, 4)
+    assert torch.equal(op(log)(x, 1, torch.float32, out=out), op(log)(x.float(), 1))
+    with pytest.raises(TypeError, match="softmax: out has dtype Float, but self has BFloat16"):
+        op(log)(x, 1, out=out)
+
+
+@BOTH
+@pytest.mark.parametrize("form", (0, 1), ids=("forward", "backward"))
+def test_out_is_refused(log, form, capfd):
+    inputs, f, out_name, name = forms_of(log)[form]
+    x = inputs[0]
+    for dtype, called in ((torch.float64, "Double"), (torch.int32, "Int")):
+        with pytest.raises(TypeError, match=f"^{name}: out has dtype {called}, but self has Float"):
+            f(*inputs, 1, **{out_name: torch.zeros(x.shape, dtype=dtype)})
+    with pytest.raises(RuntimeError, match=f"^{name}: out is on meta"):
+        f(*inputs, 1, **{out_name: torch.empty_like(x, device="meta")})
+    base = torch.zeros(x.numel() + 1)
+    shifted, inside = base[1:].view(x.shape), base[:-1].view(x.shape)
+    for overlap in (
+        lambda: f(inside, *inputs[1:], 1, **{out_name: shifted}),
+        lambda: f(*inputs, 1, **{out_name: torch.zeros(1, 4, 5).expand(x.shape)}),
+    ):
+        with pytest.raises(RuntimeError, match=r"unsupported operation: .*memory"):
+            overlap()
+    assert not base.any()
+    leaves = [t.clone().requires_grad_() for t in inputs]
+    with pytest.raises(RuntimeError, match=rf"^{name}\(\): functions with out=... arguments don't support automatic"):
+        f(*leaves, 1, **{out_name: torch.empty_like(x)})
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
+        with pytest.raises(NotImplementedError, match=rf"forward AD with {name}\(..., out=...\)"):
+            f(dual, *inputs[1:], 1, **{out_name: torch.empty_like(x)})
+    capfd.readouterr()
+    small = torch.zeros(3)
+    f(*inputs, 1, **{out_name: small})
+    assert "An output with one or more elements was resized" in capfd.readouterr().err
+    assert torch.equal(small, f(*inputs, 1)) and small.is_contiguous()
+
+
+@BOTH
+@pytest.mark.parametrize("form", (0, 1), ids=("forward", "backward"))
+def test_out_spoils_what_others_saved(log, form):
+    inputs, f, out_name, _ = forms_of(log)[form]
+    y = inputs[0].clone().requires_grad_().exp()
+    version = y._version
+    f(*inputs, 1, **{out_name: y.detach()})
+    assert y._version == version + 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+@BOTH
+def test_compiled_out(log):
+    def into(x, dim):
+        out = torch.empty_like(x)
+        op(log)(x * 2, dim, out=out)
+        return out + 1
+
+    x = torch.randn(3, 4)
+    torch.testing.assert_close(torch.compile(into, fullgraph=True, backend="aot_eager")(x, 1), into(x, 1))
+
+
 @pytest.mark.cpu_only
 @BOTH
 def test_the_place_and_the_threads_do_not_matter(log, dtype):
