@@ -11,6 +11,16 @@ void print_inplace(std::ostream& stream, const char* name, bool inplace) {
   stream << "actinium::nn::" << name << '(' << (inplace ? "inplace=true" : "") << ')';
 }
 
+void print_dim(std::ostream& stream, const char* name, int64_t dim) {
+  stream << "actinium::nn::" << name << "(dim=" << dim << ')';
+}
+
+// What is registered as a buffer: the weight of the options by another handle, so that a copy of the module, which has
+// the same options, does not move the buffer of the first.
+torch::Tensor buffer_of(const torch::Tensor& weight) { return weight.defined() ? weight.detach() : weight; }
+
+std::optional<torch::Tensor> given(const torch::Tensor& t) { return t.defined() ? std::optional(t) : std::nullopt; }
+
 }  // namespace
 
 // ------------------------------------------------------------------------------------------------------------- Mish
@@ -154,7 +164,17 @@ void PReLUImpl::pretty_print(std::ostream& stream) const {
 
 DiceImpl::DiceImpl(const DiceOptions& options_) : options(options_) { reset(); }
 
+bool DiceImpl::by_row() const { return options.statistics() == "row" || options.statistics() == "row_norm"; }
+
 void DiceImpl::reset() {
+  const std::string& statistics = options.statistics();
+  TORCH_CHECK_VALUE(statistics == "batch" || statistics == "running" || by_row(), "Dice: statistics='", statistics,
+                    "', expected 'batch', 'running', 'row' or 'row_norm'");
+  TORCH_CHECK_VALUE(!by_row() || (options.shared_alpha() && !options.weight() && !options.bias()), "Dice: statistics='",
+                    statistics, "' takes one slope (shared_alpha(true)), no weight and no bias");
+  TORCH_CHECK_VALUE(statistics != "running" || options.track_running_stats(),
+                    "Dice: statistics='running' takes track_running_stats(true)");
+  if (by_row()) options.track_running_stats(false);
   const int64_t channels = options.num_features();
   alpha = register_parameter("alpha", torch::empty({options.shared_alpha() ? 1 : channels}));
   const auto learned = [&](const std::string& name, bool wanted) {
@@ -185,19 +205,39 @@ void DiceImpl::reset_parameters() {
 }
 
 torch::Tensor DiceImpl::forward(const torch::Tensor& input, const std::optional<torch::Tensor>& mask) {
+  if (by_row()) {
+    TORCH_CHECK_VALUE(!mask, "Dice: statistics of rows take no mask");
+    return forward_by_row(input);
+  }
+  const bool training = is_training() && options.statistics() == "batch";
   double momentum = options.momentum().value_or(0.0);
   std::optional<torch::Tensor> mean, var;
   if (options.track_running_stats()) {
     mean = running_mean;
     var = running_var;
-    if (is_training()) {
+    if (training) {
       num_batches_tracked += 1;
       if (!options.momentum()) momentum = 1.0 / num_batches_tracked.item<double>();
     }
   }
-  const auto given = [](const torch::Tensor& t) { return t.defined() ? std::optional(t) : std::nullopt; };
-  return actinium::dice(input, alpha, mean, var, is_training(), momentum, options.eps(), options.dim(), mask,
-                        given(weight), given(bias), options.eps_mode(), options.unbiased());
+  return actinium::dice(input, alpha, mean, var, training, momentum, options.eps(), options.dim(), mask, given(weight),
+                        given(bias), options.eps_mode(), options.unbiased());
+}
+
+// Rows are channels along dim 0 of a matrix.
+torch::Tensor DiceImpl::forward_by_row(const torch::Tensor& input) const {
+  const torch::Tensor rows = input.movedim(options.dim(), -1);
+  std::optional<torch::Tensor> scale;
+  if (options.statistics() == "row_norm") {
+    // In float32 for a 16-bit input, to which its digits would be rounded.
+    const auto type = input.scalar_type() == torch::kDouble ? torch::kDouble : torch::kFloat;
+    scale = torch::full({1}, 1 / std::sqrt(static_cast<double>(rows.size(-1))), input.options().dtype(type));
+  }
+  const torch::Tensor output =
+      actinium::dice(rows.unsqueeze(0).flatten(0, -2), alpha, std::nullopt, std::nullopt, /*training=*/false,
+                     /*momentum=*/0.0, options.eps(), /*dim=*/0, /*mask=*/std::nullopt, scale, /*bias=*/std::nullopt,
+                     options.eps_mode());
+  return output.reshape(rows.sizes()).movedim(-1, options.dim());
 }
 
 void DiceImpl::pretty_print(std::ostream& stream) const {
@@ -214,6 +254,7 @@ void DiceImpl::pretty_print(std::ostream& stream) const {
   if (options.bias()) stream << ", bias=" << *options.bias();
   if (options.eps_mode() != "inside") stream << ", eps_mode=" << options.eps_mode();
   if (!options.unbiased()) stream << ", unbiased=false";
+  if (options.statistics() != "batch") stream << ", statistics=" << options.statistics();
   stream << ')';
 }
 
@@ -251,13 +292,49 @@ void MaxoutLinearImpl::reset_parameters() {
 }
 
 torch::Tensor MaxoutLinearImpl::forward(const torch::Tensor& input) {
-  return actinium::linear_maxout(input, weight, bias.defined() ? std::optional<torch::Tensor>(bias) : std::nullopt);
+  return actinium::linear_maxout(input, weight, given(bias));
 }
 
 void MaxoutLinearImpl::pretty_print(std::ostream& stream) const {
   stream << std::boolalpha << "actinium::nn::MaxoutLinear(in_features=" << options.in_features()
          << ", out_features=" << options.out_features() << ", pieces=" << options.pieces()
          << ", bias=" << options.bias() << ')';
+}
+
+// ------------------------------------------------------------------------------------------ Softmax and LogSoftmax
+
+SoftmaxImpl::SoftmaxImpl(const SoftmaxOptions& options_) : options(options_) {}
+void SoftmaxImpl::reset() {}
+void SoftmaxImpl::pretty_print(std::ostream& stream) const { print_dim(stream, "Softmax", options.dim()); }
+torch::Tensor SoftmaxImpl::forward(const torch::Tensor& input) { return actinium::softmax(input, options.dim()); }
+
+LogSoftmaxImpl::LogSoftmaxImpl(const LogSoftmaxOptions& options_) : options(options_) {}
+void LogSoftmaxImpl::reset() {}
+void LogSoftmaxImpl::pretty_print(std::ostream& stream) const { print_dim(stream, "LogSoftmax", options.dim()); }
+torch::Tensor LogSoftmaxImpl::forward(const torch::Tensor& input) {
+  return actinium::log_softmax(input, options.dim());
+}
+
+// --------------------------------------------------------------------------- CrossEntropyLoss and BCEWithLogitsLoss
+
+// As torch::nn's, the losses print no options.
+
+CrossEntropyLossImpl::CrossEntropyLossImpl(const CrossEntropyLossOptions& options_) : options(options_) { reset(); }
+void CrossEntropyLossImpl::reset() { weight = register_buffer("weight", buffer_of(options.weight())); }
+void CrossEntropyLossImpl::pretty_print(std::ostream& stream) const { stream << "actinium::nn::CrossEntropyLoss()"; }
+torch::Tensor CrossEntropyLossImpl::forward(const torch::Tensor& input, const torch::Tensor& target) {
+  return actinium::softmax_cross_entropy(input, target, given(weight), options.reduction(), options.ignore_index(),
+                                         options.label_smoothing());
+}
+
+BCEWithLogitsLossImpl::BCEWithLogitsLossImpl(const BCEWithLogitsLossOptions& options_) : options(options_) { reset(); }
+void BCEWithLogitsLossImpl::reset() {
+  weight = register_buffer("weight", buffer_of(options.weight()));
+  pos_weight = register_buffer("pos_weight", buffer_of(options.pos_weight()));
+}
+void BCEWithLogitsLossImpl::pretty_print(std::ostream& stream) const { stream << "actinium::nn::BCEWithLogitsLoss()"; }
+torch::Tensor BCEWithLogitsLossImpl::forward(const torch::Tensor& input, const torch::Tensor& target) {
+  return actinium::sigmoid_binary_cross_entropy(input, target, given(weight), given(pos_weight), options.reduction());
 }
 
 }  // namespace actinium::nn

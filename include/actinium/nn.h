@@ -256,6 +256,11 @@ struct DiceOptions {
   TORCH_ARG(std::string, eps_mode) = "inside";
   /// Whether the running variance takes the unbiased variance of a batch.
   TORCH_ARG(bool, unbiased) = true;
+  /// Whose mean and variance make the gate: "batch", those of the channel, in evaluation the running ones; "running",
+  /// these in training, too, where nothing updates them; "row", those of the values along dim, for each place of the
+  /// other dims, with one slope, no weight, no bias and nothing to keep running; "row_norm", the same with the sum of
+  /// the squared deviations in the place of their mean.
+  TORCH_ARG(std::string, statistics) = "batch";
 };
 
 /// Dice, p x + (1 - p) alpha x with p = sigmoid((x - E[x]) / sqrt(Var[x] + eps)), statistics per channel: of the batch
@@ -281,6 +286,10 @@ class ACTINIUM_API DiceImpl : public torch::nn::Cloneable<DiceImpl> {
 
  protected:
   FORWARD_HAS_DEFAULT_ARGS({1, torch::nn::AnyValue(std::optional<torch::Tensor>())})
+
+ private:
+  bool by_row() const;
+  torch::Tensor forward_by_row(const torch::Tensor& input) const;
 };
 TORCH_MODULE(Dice);
 
@@ -338,6 +347,93 @@ class ACTINIUM_API MaxoutLinearImpl : public torch::nn::Cloneable<MaxoutLinearIm
   torch::Tensor weight, bias;
 };
 TORCH_MODULE(MaxoutLinear);
+
+// ------------------------------------------------------------------------------------------ Softmax and LogSoftmax
+
+struct SoftmaxOptions {
+  /* implicit */ SoftmaxOptions(int64_t dim = -1) : dim_(dim) {}
+  /// The dim along which softmax sums to 1.
+  TORCH_ARG(int64_t, dim);
+};
+using LogSoftmaxOptions = SoftmaxOptions;
+
+/// Softmax, exp(x_i) / sum_j exp(x_j) along dim. Any shape.
+///
+///     actinium::nn::Softmax softmax(actinium::nn::SoftmaxOptions(1));
+class ACTINIUM_API SoftmaxImpl : public torch::nn::Cloneable<SoftmaxImpl> {
+ public:
+  explicit SoftmaxImpl(const SoftmaxOptions& options_ = {});
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  SoftmaxOptions options;
+};
+TORCH_MODULE(Softmax);
+
+/// The logarithm of softmax, x_i - log sum_j exp(x_j) along dim. Any shape.
+class ACTINIUM_API LogSoftmaxImpl : public torch::nn::Cloneable<LogSoftmaxImpl> {
+ public:
+  explicit LogSoftmaxImpl(const LogSoftmaxOptions& options_ = {});
+  torch::Tensor forward(const torch::Tensor& input);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  LogSoftmaxOptions options;
+};
+TORCH_MODULE(LogSoftmax);
+
+// --------------------------------------------------------------------------- CrossEntropyLoss and BCEWithLogitsLoss
+
+struct CrossEntropyLossOptions {
+  /// Of the classes, of shape [C]; undefined for 1.
+  TORCH_ARG(torch::Tensor, weight) = {};
+  /// The index of rows that do not count.
+  TORCH_ARG(int64_t, ignore_index) = -100;
+  /// "none", "mean" or "sum".
+  TORCH_ARG(std::string, reduction) = "mean";
+  /// The share of the target, 0 to 1, that is given to all classes evenly.
+  TORCH_ARG(double, label_smoothing) = 0.0;
+};
+
+/// Cross-entropy of the softmax of logits, without the probabilities. Logits [C], [N, C] or [N, C, *], and indices of
+/// that shape without C, or probabilities of that shape, to a number, or the shape of indices.
+///
+///     actinium::nn::CrossEntropyLoss loss(actinium::nn::CrossEntropyLossOptions().label_smoothing(0.1));
+class ACTINIUM_API CrossEntropyLossImpl : public torch::nn::Cloneable<CrossEntropyLossImpl> {
+ public:
+  explicit CrossEntropyLossImpl(const CrossEntropyLossOptions& options_ = {});
+  torch::Tensor forward(const torch::Tensor& input, const torch::Tensor& target);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  CrossEntropyLossOptions options;
+  /// A buffer over the memory of the options' weight, or undefined.
+  torch::Tensor weight;
+};
+TORCH_MODULE(CrossEntropyLoss);
+
+struct BCEWithLogitsLossOptions {
+  /// Of the elements, of any shape that broadcasts to that of the logits; undefined for 1.
+  TORCH_ARG(torch::Tensor, weight) = {};
+  /// "none", "mean" or "sum".
+  TORCH_ARG(std::string, reduction) = "mean";
+  /// Of the term of the target, of any shape that broadcasts to that of the logits; undefined for 1.
+  TORCH_ARG(torch::Tensor, pos_weight) = {};
+};
+
+/// Binary cross-entropy of the sigmoid of logits, without the probabilities. Logits and target of any one shape, to a
+/// number, or that shape.
+///
+///     actinium::nn::BCEWithLogitsLoss loss(actinium::nn::BCEWithLogitsLossOptions().reduction("sum"));
+class ACTINIUM_API BCEWithLogitsLossImpl : public torch::nn::Cloneable<BCEWithLogitsLossImpl> {
+ public:
+  explicit BCEWithLogitsLossImpl(const BCEWithLogitsLossOptions& options_ = {});
+  torch::Tensor forward(const torch::Tensor& input, const torch::Tensor& target);
+  void reset() override;
+  void pretty_print(std::ostream& stream) const override;
+  BCEWithLogitsLossOptions options;
+  /// Buffers over the memory of the options' weights, or undefined.
+  torch::Tensor weight, pos_weight;
+};
+TORCH_MODULE(BCEWithLogitsLoss);
 
 // ------------------------------------------------------------------------------------------------------ gated units
 

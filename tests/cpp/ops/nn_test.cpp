@@ -15,6 +15,10 @@ struct Module {
   std::string text;
   torch::nn::AnyModule module;
   std::vector<std::string> state;
+  Tensor target = {};  // of a loss
+  Tensor operator()(torch::nn::AnyModule& any, const Tensor& x) const {
+    return target.defined() ? any.forward(x, target) : any.forward(x);
+  }
 };
 
 std::vector<Module> modules() {
@@ -41,6 +45,10 @@ std::vector<Module> modules() {
        "weight=1, bias=0.5, eps_mode=both, unbiased=false)",
        AnyModule(nn::Dice(nn::DiceOptions(6).eps(1e-3).weight(1.0).bias(0.5).eps_mode("both").unbiased(false))),
        {"alpha", "weight", "bias", "running_mean", "running_var", "num_batches_tracked"}},
+      {"actinium::nn::Dice(6, eps=1e-08, momentum=0.1, alpha=0, shared_alpha=true, track_running_stats=false, dim=-1, "
+       "statistics=row_norm)",
+       AnyModule(nn::Dice(nn::DiceOptions(6).shared_alpha(true).statistics("row_norm"))),
+       {"alpha"}},
       {"", AnyModule(nn::Maxout(2)), {}},
       {"actinium::nn::PReLU(num_parameters=1)", AnyModule(nn::PReLU()), {"weight"}},
       {"", AnyModule(nn::PReLU(nn::PReLUOptions().num_parameters(6))), {"weight"}},
@@ -67,6 +75,19 @@ std::vector<Module> modules() {
        AnyModule(nn::LinearAct(nn::LinearActOptions(6, 5, "mish"))),
        {"weight", "bias"}},
       {"", AnyModule(nn::LinearAct(nn::LinearActOptions(6, 5, "elu").params({1.5}).bias(false))), {"weight"}},
+      {"actinium::nn::Softmax(dim=-1)", AnyModule(nn::Softmax()), {}},
+      {"actinium::nn::LogSoftmax(dim=1)", AnyModule(nn::LogSoftmax(1)), {}},
+      {"actinium::nn::CrossEntropyLoss()", AnyModule(nn::CrossEntropyLoss()), {}, torch::arange(8).remainder(6)},
+      {"",
+       AnyModule(nn::CrossEntropyLoss(nn::CrossEntropyLossOptions().weight(torch::rand(6)).label_smoothing(0.1))),
+       {"weight"},
+       torch::rand({8, 6})},
+      {"actinium::nn::BCEWithLogitsLoss()", AnyModule(nn::BCEWithLogitsLoss()), {}, torch::rand({8, 6})},
+      {"",
+       AnyModule(nn::BCEWithLogitsLoss(
+           nn::BCEWithLogitsLossOptions().weight(torch::rand({8, 1})).pos_weight(torch::rand(6)).reduction("none"))),
+       {"weight", "pos_weight"},
+       torch::rand({8, 6})},
   };
 }
 
@@ -95,18 +116,21 @@ TEST(Modules, Print) {
 
 TEST(Modules, AreCopied) {
   for (Module& m : modules()) {
-    m.module.forward(batch());
+    m(m.module, batch());
     torch::nn::AnyModule copy = m.module.clone();
-    EXPECT_TRUE(torch::equal(copy.forward(batch()), m.module.forward(batch())));
+    EXPECT_TRUE(torch::equal(m(copy, batch()), m(m.module, batch())));
     for (const auto& p : copy.ptr()->named_parameters()) {
       EXPECT_NE(p.value().data_ptr(), m.module.ptr()->named_parameters()[p.key()].data_ptr());
+    }
+    for (const auto& b : copy.ptr()->named_buffers()) {
+      EXPECT_NE(b.value().data_ptr(), m.module.ptr()->named_buffers()[b.key()].data_ptr());
     }
   }
 }
 
 TEST(Modules, AreSavedAndLoaded) {
   for (Module& m : modules()) {
-    m.module.forward(batch());
+    m(m.module, batch());
     std::stringstream file;
     torch::serialize::OutputArchive out;
     m.module.ptr()->save(out);
@@ -119,7 +143,7 @@ TEST(Modules, AreSavedAndLoaded) {
     fresh.ptr()->load(in);
     fresh.ptr()->eval();
     m.module.ptr()->eval();
-    EXPECT_TRUE(torch::equal(fresh.forward(batch()), m.module.forward(batch())));
+    EXPECT_TRUE(torch::equal(m(fresh, batch()), m(m.module, batch())));
   }
 }
 
@@ -162,6 +186,57 @@ TEST(Modules, DiceAveragesOverAllBatchesWithoutMomentum) {
   }
   expect_close(dice->running_mean, sum / 4, 1e-6);
   EXPECT_EQ(dice->num_batches_tracked.item<int64_t>(), 4);
+}
+
+// The mean and the variance of the gate, as the formula has them.
+TEST(Modules, DiceTakesOtherStatistics) {
+  const Tensor x = batch().to(torch::kDouble).view({2, 4, 6}), center = x - x.mean(1, true);
+  const auto dice = [](nn::DiceOptions options) {
+    nn::Dice module(options.eps(1e-3).alpha(0.25));
+    module->to(torch::kDouble);
+    return module;
+  };
+  const auto expected = [&](const Tensor& z) { return x * (0.25 + 0.75 * torch::sigmoid(z)); };
+  const auto by_row = nn::DiceOptions(4).shared_alpha(true).dim(1);
+  for (const bool norm : {false, true}) {
+    const Tensor square = center.square(), spread = norm ? square.sum(1, true) : square.mean(1, true);
+    expect_close(dice(nn::DiceOptions(by_row).statistics(norm ? "row_norm" : "row"))(x),
+                 expected(center / (norm ? (spread + 4e-3).sqrt() : (spread + 1e-3).sqrt())));
+  }
+  nn::Dice running = dice(nn::DiceOptions(6).statistics("running"));
+  expect_close(running(x), expected(x / std::sqrt(1 + 1e-3)));
+  EXPECT_EQ(running->num_batches_tracked.item<int64_t>(), 0);
+
+  EXPECT_THROW(nn::Dice(nn::DiceOptions(6).statistics("rows")), c10::ValueError);
+  EXPECT_THROW(nn::Dice(nn::DiceOptions(6).statistics("row")), c10::ValueError);
+  EXPECT_THROW(nn::Dice(nn::DiceOptions(6).statistics("running").track_running_stats(false)), c10::ValueError);
+  EXPECT_THROW(dice(nn::DiceOptions(by_row).statistics("row"))(x, x.select(1, 0) > 0), c10::ValueError);
+}
+
+TEST(Modules, LossesAreThoseOfTorch) {
+  const Tensor x = batch(), index = torch::arange(8).remainder(6), soft = torch::rand({8, 6}), weight = torch::rand(6);
+  nn::CrossEntropyLoss ours(nn::CrossEntropyLossOptions().weight(weight).ignore_index(2).reduction("sum"));
+  torch::nn::CrossEntropyLoss theirs(
+      torch::nn::CrossEntropyLossOptions().weight(weight).ignore_index(2).reduction(torch::kSum));
+  expect_close(ours(x, index), theirs(x, index), 1e-5);
+  nn::CrossEntropyLoss smooth(nn::CrossEntropyLossOptions().label_smoothing(0.2));
+  expect_close(smooth(x, index),
+               torch::nn::CrossEntropyLoss(torch::nn::CrossEntropyLossOptions().label_smoothing(0.2))(x, index), 1e-6);
+  nn::BCEWithLogitsLoss binary(nn::BCEWithLogitsLossOptions().weight(x.abs()).pos_weight(weight).reduction("none"));
+  expect_close(
+      binary(x, soft),
+      torch::nn::BCEWithLogitsLoss(
+          torch::nn::BCEWithLogitsLossOptions().weight(x.abs()).pos_weight(weight).reduction(torch::kNone))(x, soft),
+      1e-6);
+  expect_close(nn::Softmax(0)(x), x.softmax(0), 1e-6);
+  expect_close(nn::LogSoftmax(0)(x), x.log_softmax(0), 1e-6);
+
+  // A copy has weights of its own, and those of the first stay where they were given.
+  EXPECT_EQ(ours->weight.data_ptr(), weight.data_ptr());
+  const auto copy = std::dynamic_pointer_cast<nn::CrossEntropyLossImpl>(ours->clone());
+  copy->weight.zero_();
+  EXPECT_EQ(ours->weight.data_ptr(), weight.data_ptr());
+  EXPECT_TRUE(weight.all().item<bool>());
 }
 
 TEST(Modules, LayersAreThoseOfTorchWithAnActivation) {
