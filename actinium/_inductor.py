@@ -1,9 +1,9 @@
-"""What Inductor, the backend of torch.compile, makes of the pointwise operators.
+"""What Inductor, the backend of torch.compile, makes of the pointwise operators, of softmax and of the binary loss.
 
 An operator that it does not know ends a fused loop: its input and its output go through memory. So Inductor is given
 the formulas, which it fuses with what stands around them. They are stable as those of the kernels are: no zero,
-infinity or NaN where the exact value is none. What has sums in its backward (a tensor beta, Dice) and Maxout stay
-kernels.
+infinity or NaN where the exact value is none. What has sums in its backward (a tensor beta, Dice), Maxout and
+softmax_cross_entropy stay kernels.
 """
 
 import sys
@@ -158,12 +158,67 @@ _FORMULAS = {
     "quick_gelu": (partial(_swish, beta=1.702), partial(_swish_slope, beta=1.702)),
 }
 
+
+def _softmax(self: Tensor, dim: int) -> Tensor:
+    return torch.softmax(_wide(self), dim).to(self.dtype)
+
+
+def _softmax_backward(grad: Tensor, output: Tensor, dim: int = -1) -> Tensor:
+    g, y = _wide(grad), _wide(output)
+    return (y * (g - (g * y).sum(dim, keepdim=True))).to(output.dtype)
+
+
+def _log_softmax(self: Tensor, dim: int) -> Tensor:
+    return torch.log_softmax(_wide(self), dim).to(self.dtype)
+
+
+def _log_softmax_backward(grad: Tensor, output: Tensor, dim: int = -1) -> Tensor:
+    g = _wide(grad)
+    return (g - torch.exp(_wide(output)) * g.sum(dim, keepdim=True)).to(output.dtype)
+
+
+def _softplus(x: Tensor) -> Tensor:
+    return torch.relu(x) + torch.log1p(torch.exp(-x.abs()))
+
+
+def _times(x: Tensor, weight: Tensor | None) -> Tensor:
+    return x if weight is None else x * weight.to(x.dtype)
+
+
+def _binary_cross_entropy(
+    self: Tensor, target: Tensor, weight: Tensor | None, pos_weight: Tensor | None, reduce: bool
+) -> Tensor:
+    x, y = _wide(self), _wide(target)
+    loss = _times((1 - y) * _softplus(x) + _times(y * _softplus(-x), pos_weight), weight)
+    return loss.sum() if reduce else loss.to(self.dtype)
+
+
+def _binary_cross_entropy_backward(
+    grad: Tensor,
+    self: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    pos_weight: Tensor | None,
+    reduce: bool,
+    mask: tuple[bool, bool] = (True, True),
+) -> tuple[Tensor | None, Tensor | None]:
+    x, y = _wide(self), _wide(target)
+    g = _times(_wide(grad), weight)
+    e = torch.exp(-x.abs())
+    large, small = 1 / (1 + e), e / (1 + e)
+    s, rest = torch.where(x > 0, large, small), torch.where(x > 0, small, large)
+    by_self = g * ((1 - y) * s - _times(y * rest, pos_weight))
+    by_target = g * (_times(_softplus(-x), pos_weight) - _softplus(x))
+    return tuple(t.to(self.dtype) if wanted else None for t, wanted in zip((by_self, by_target), mask, strict=True))
+
+
 _fused = False  # docs/fusion.md: on the CPU the kernels are faster
 
 
 class fuse:
-    """Whether ``torch.compile`` fuses the pointwise operators with what stands around them, or calls Actinium's kernels
-    for them (as it does from the start).
+    """Whether ``torch.compile`` fuses the pointwise operators, softmax, its logarithm and
+    ``sigmoid_binary_cross_entropy`` with what stands around them, or calls Actinium's kernels for them (as it does from
+    the start).
 
     Called as a function it holds until it is called again; as a context manager, for what is compiled in the block.
     Fused, an operator costs no memory traffic of its own and is computed with Inductor's elementary functions; a kernel
@@ -211,7 +266,14 @@ def _decompositions() -> dict:
     for name, (f, df) in _FORMULAS.items():
         table[getattr(ops, name).default] = _decomposition(f, grads=0)
         table[getattr(ops, name + "_backward").default] = _decomposition(df, grads=1)
-    return table
+    return table | {
+        ops._softmax.default: _softmax,
+        ops.softmax_backward.default: _softmax_backward,
+        ops._log_softmax.default: _log_softmax,
+        ops.log_softmax_backward.default: _log_softmax_backward,
+        ops._sigmoid_binary_cross_entropy.default: _binary_cross_entropy,
+        ops._sigmoid_binary_cross_entropy_backward.default: _binary_cross_entropy_backward,
+    }
 
 
 _TABLE = "torch._inductor.decomposition"

@@ -9,7 +9,7 @@ from torch._inductor.utils import run_and_get_code
 from torch.testing import assert_close
 
 from actinium import fuse
-from op_table import HALVES, POINTWISE, opmath
+from op_table import HALVES, POINTWISE, opmath, ops
 
 FUSED = tuple(row for row in POINTWISE if row.dim is None)
 EVERY = pytest.mark.parametrize("fused", FUSED, ids=lambda row: row.name)
@@ -71,6 +71,44 @@ def test_fused_values(fused, dtype):
     assert_close(got[1], want[1], rtol=rtol, atol=8 * eps, equal_nan=True)
     # Even so no tail of it is cut off.
     assert got[1][want[1].abs() > torch.finfo(dtype).tiny * 200].all()
+
+
+PROBABILITIES, CLASSES = torch.linspace(0, 1, 24 * 7).reshape(24, 7), torch.linspace(0.5, 2, 7)
+ELEMENTS = PROBABILITIES.exp()
+OF_LOGITS = {
+    "softmax": lambda x: ops.softmax(x, 1),
+    "softmax across": lambda x: ops.softmax(x, 0),
+    "log_softmax": lambda x: ops.log_softmax(x, 1),
+    "binary": lambda x: ops.sigmoid_binary_cross_entropy(x, PROBABILITIES.to(x.dtype)),
+    "binary weighted": lambda x: ops.sigmoid_binary_cross_entropy(
+        x, PROBABILITIES.to(x.dtype), ELEMENTS, CLASSES, "none"
+    ),
+    "binary summed": lambda x: ops.sigmoid_binary_cross_entropy(x, PROBABILITIES.to(x.dtype), None, CLASSES, "sum"),
+}
+
+
+@pytest.mark.parametrize("name", OF_LOGITS)
+def test_functions_of_logits_are_fused(name, dtype):
+    """With large logits, too."""
+    f = OF_LOGITS[name]
+    x = torch.linspace(-3, 3, 24 * 7, dtype=torch.float64).mul(17).sin().mul(40).view(24, 7).to(dtype).requires_grad_()
+    want = f(x * 2) * 2
+    g = torch.linspace(1, 2, want.numel()).view_as(want).to(dtype)
+    got, codes = run_and_get_code(step, compiled(lambda x: f(x * 2) * 2), x, g)
+    assert not calls_a_kernel(codes)
+    eps = torch.finfo(dtype).eps
+    assert_close(got, (want.detach(), *torch.autograd.grad(want, x, g)), rtol=16 * eps, atol=16 * eps)
+
+
+def test_probabilities_that_are_learned_have_a_fused_gradient():
+    def loss(x, p):
+        return ops.sigmoid_binary_cross_entropy(x, torch.sigmoid(p), None, CLASSES)
+
+    x, p = (torch.linspace(-9, 9, 24 * 7).view(24, 7).roll(n, 0).clone().requires_grad_() for n in (0, 5))
+    (got, *grads), codes = run_and_get_code(lambda f: (y := f(x, p), *torch.autograd.grad(y, (x, p))), compiled(loss))
+    assert not calls_a_kernel(codes)
+    want = loss(x, p)
+    assert_close((got, *grads), (want, *torch.autograd.grad(want, (x, p))))
 
 
 def test_the_switch_is_for_what_is_compiled_afterwards():

@@ -525,6 +525,17 @@ def test_errors(call, error, message):
         call()
 
 
+@pytest.mark.cpu_only
+@BOTH
+def test_what_only_the_builtins_take(log):
+    """As docs/builtins.md has it."""
+    parts = [torch.randn(2, 4), torch.randn(3, 4)]
+    inputs = [torch.nested.nested_tensor(parts, layout=layout) for layout in (torch.jagged, torch.strided)]
+    for x in (*inputs, parts[0].to_sparse()):
+        with pytest.raises(NotImplementedError):
+            op(log)(x, -1)
+
+
 def losses(x, index, soft):
     return (
         ops.softmax(x, 1).square().sum()
