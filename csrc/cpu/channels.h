@@ -11,8 +11,8 @@ namespace {
 constexpr int at_least_one(int n) { return n > 0 ? n : 1; }
 
 // Calls body.tile(first column, columns, first row, rows) or body.piece(channel, first element, elements) for each
-// unit. Statistics and sums go from the first unit to the last, and what is computed with them from the last to the
-// first: it begins with what they have left in the caches.
+// unit. What is computed with statistics goes from the last unit to the first: it begins with what these, which go from
+// the first to the last, have left in the caches.
 template <bool kFromLast, class Body>
 void for_units(Body& body, const ChannelUnits& units, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
@@ -29,6 +29,10 @@ void for_units(Body& body, const ChannelUnits& units, int64_t begin, int64_t end
     }
   }
 }
+
+// Of the parameters of Dice's formulas three are alpha, a mean and a scale; no other has as many.
+template <class F>
+constexpr bool kAfterStatistics = F::kParams > 2;
 
 // kWrite and kSum say at compile time what is wanted, so that the work for the rest is not done.
 template <template <class> class Formula, class scalar_t, bool kWrite, bool kSum>
@@ -181,7 +185,7 @@ class Channels {
 template <template <class> class Formula, class scalar_t, bool kWrite, bool kSum>
 void loop(const Channelwise& problem, const ChannelUnits& units, int64_t begin, int64_t end, double* sums) {
   Channels<Formula, scalar_t, kWrite, kSum> channels(problem, units, sums);
-  for_units</*kFromLast=*/!kSum>(channels, units, begin, end);
+  for_units<!kSum && kAfterStatistics<Formula<double>>>(channels, units, begin, end);
 }
 
 }  // namespace
