@@ -83,6 +83,8 @@ from markdown_table import markdown, ulps  # noqa: E402
 
 # ------------------------------------------------------------------------------------------------------------ chunks
 
+Key = tuple[str, str, str]  # function, dtype, capability
+
 
 @dataclasses.dataclass(frozen=True)
 class Chunk:
@@ -104,6 +106,10 @@ class Chunk:
     @property
     def name(self) -> str:
         return self.op if self.beta == 1 else f"{self.op}(beta={self.beta:g})"
+
+    @property
+    def of(self) -> Key:
+        return self.name, self.dtype, self.capability
 
     @property
     def sampled(self) -> bool:
@@ -341,16 +347,18 @@ def percent(found: Found) -> str:
     return "0" if not part else "< 0.01 %" if part < 1e-4 else f"{100 * part:.2f} %"
 
 
-Key = tuple[str, str, str]  # function, dtype, capability
+def unfinished(chunks: list[Chunk], results: Results) -> set[Key]:
+    return {chunk.of for chunk in chunks if chunk not in results}
 
 
 def gather(chunks: list[Chunk], results: Results) -> dict[Key, Figures]:
-    """The figures of all finished chunks."""
+    """Of what is finished."""
     figures: dict[Key, Figures] = defaultdict(Figures)
+    open_keys = unfinished(chunks, results)
     for chunk in chunks:
-        if chunk not in results:
+        if chunk.of in open_keys:
             continue
-        of = figures[chunk.name, chunk.dtype, chunk.capability]
+        of = figures[chunk.of]
         for side in SIDES:
             result = results[chunk][side]
             of.passes = len(result["passes"])
@@ -505,8 +513,21 @@ def counts(of: list[Row]) -> str:
     return " to ".join(sorted({f"{row.ours.count:,}" for row in of}))
 
 
+def missing(keys: set[Key]) -> str:
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for function, dtype, capability in sorted(keys):
+        groups[dtype, capability].append(function)
+    parts = [f"{dtype}, {capability}: {', '.join(functions)}" for (dtype, capability), functions in groups.items()]
+    return f"**Not measured yet**, since the run was stopped: {'; '.join(parts)}.\n"
+
+
 def report(
-    figures: dict[Key, Figures], plot: str, command: str, complete: bool, families: list[family_accuracy.Figure]
+    figures: dict[Key, Figures],
+    plot: str,
+    command: str,
+    whole_plan: bool,
+    left: set[Key],
+    families: list[family_accuracy.Figure],
 ) -> str:
     whole = {dtype: of for dtype in DTYPES if (of := rows(figures, dtype, sampled=False))}
     sampled = {dtype: of for dtype in DTYPES if (of := rows(figures, dtype, sampled=True))}
@@ -515,8 +536,10 @@ def report(
         f"Written by `{command}`, which measures again; do not edit.\\",
         f"{machine.sentence(machine.describe())}.\n",
     ]
-    if not complete:
-        text.append("**This is a part of the whole: a sample, or a run that was stopped or narrowed.**\n")
+    if not whole_plan:
+        text.append("**This is a part of the whole: a sample, or a run that was narrowed.**\n")
+    if left:
+        text.append(missing(left))
     every = {dtype: whole.get(dtype, []) + sampled.get(dtype, []) for dtype in DTYPES}
     text += [HEAD, BOUNDS, failures(every, families)]
     if "float32" in whole:
@@ -629,6 +652,8 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does
     results = Results(worker, library, arguments.fresh)
+    part = arguments.op or arguments.dtype or arguments.capability
+    families = [] if part else family_accuracy.measure(library)
     stopped = False
     try:
         measure_all(chunks, results, Pool(worker, arguments.jobs), console)
@@ -639,8 +664,6 @@ def main() -> int:
         return 2
     figures = gather(chunks, results)
     met = show(figures, console)
-    part = arguments.op or arguments.dtype or arguments.capability
-    families = [] if part or stopped else family_accuracy.measure(library)
     for figure in families:
         if not figure.met:
             console.print(f"{figure}: [bold red]NOT MET[/]")
@@ -654,7 +677,8 @@ def main() -> int:
         if any(key[1] == "float32" and key[0] in POINTWISE for key in figures):
             draw(figures, plot)
         command = " ".join([os.environ.get("ACCURACY_PROGRAM") or "benchmarks/accuracy.py", *sys.argv[1:]])
-        output.write_text(report(figures, plot.name, command, complete, families))
+        left = unfinished(chunks, results)
+        output.write_text(report(figures, plot.name, command, whole, left, families))
         console.print(f"Report: {output}")
     if stopped:
         console.print("Stopped. The same command goes on from here.")

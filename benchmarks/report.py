@@ -313,10 +313,22 @@ def _costs(found: list[Result], native: str) -> list[str]:
     ]
 
 
-WHY_SLOWER = """Known reasons. Swish's beta is an argument that the builtin SiLU does not have; Python and the
-dispatcher must carry it, which shows at 64 elements, where Mish, without an argument, is as fast as its builtin or
-faster. A strided input of Swish with a tensor beta and of Maxout is copied first, since the loops over channels want
-dense memory.
+WHY_SLOWER = """Known reasons.
+
+- The backward of sigmoid, tanh and ReLU takes the result in torch: two or three operations, no exponential. Ours takes
+  the input. Near 1 a rounded result has lost the digits of 1 - f, and of the derivative in the tails nothing is left;
+  from the input it has all of them ([accuracy.md](accuracy.md)). `accelerate()` leaves these backwards to torch. Where
+  the input is strided, the result that torch's takes is contiguous; the same holds for the sigmoid that autograd keeps
+  for QuickGELU.
+- Softmax, its logarithm and cross-entropy pay for each row (its maximum in three parts, a sum with what its roundings
+  lose, a logarithm without loss), which shows where rows have less than about 100 elements, as those of 64 and 4K here
+  have (8 and 64), and, beside it, what a call costs.
+- Operators with learned parameters, and gated ones, check shapes and plan loops over channels, which shows at 64
+  elements; PReLU's own work is a comparison and a product, so that it shows there longest.
+- Swish's beta is an argument that the builtin SiLU does not have; Python and the dispatcher must carry it, which shows
+  at 64 elements, where Mish, without an argument, is as fast as its builtin or faster.
+- A strided input of Swish with a tensor beta and of Maxout is copied first, since the loops over channels want dense
+  memory.
 """
 
 LIMITS = """## What limits the loops
