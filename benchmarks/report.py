@@ -389,6 +389,21 @@ def _limits(run: dict) -> list[str]:
     return [*LIMITS.splitlines(), "", *markdown(["loop", *kinds], body, left=1)] if body else []
 
 
+def _unmeasured(found: list[Result], native: str) -> list[str]:
+    """What of the grid the run does not have."""
+    known, grid = {result.row for result in found}, list(rows.grid(native))
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row in grid:
+        if row not in known:
+            groups.setdefault((row.size, row.layout), []).append(row.op)
+    parts = []
+    for (size, layout), ops in groups.items():
+        whole = {row.op for row in grid if (row.size, row.layout) == (size, layout)}
+        names = list(dict.fromkeys(ops))
+        parts.append(f"{size} {layout}" + ("" if set(names) == whole else f" ({', '.join(names)})"))
+    return [f"Rows of the grid that were not measured in full: {'; '.join(parts)}.", ""] if parts else []
+
+
 def document(run: dict, plot: str) -> str:
     found, native = results(run), run["machine"]["capability"]
     lines = [
@@ -397,12 +412,12 @@ def document(run: dict, plot: str) -> str:
         f"Written by `{run['command']}`. {machine.sentence(run['machine'])}.",
         "",
         *(
-            f"{update['rows']} rows were measured again by `{update['command']}`: "
-            f"{machine.sentence(update['machine'])}.\n"
+            f"{update['rows']} rows were measured by `{update['command']}`: {machine.sentence(update['machine'])}.\n"
             for update in run.get("updates", [])
         ),
         "A ratio of 2 means that Actinium takes half the time. An absolute time means nothing on another machine.",
         "",
+        *_unmeasured(found, native),
         f"![time against a copy of the same bytes]({plot})",
         "",
         *_bars(run),
