@@ -35,10 +35,11 @@ OPS = (
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 FAMILIES = {  # of several values, with the gradients that are measured
     "prelu": ("f", "dx"),
-    "gated, swish": ("f", "dgate", "dup"),
+    **{f"gated, {name}": ("f", "dgate", "dup") for name in ("swish", "gelu", "gelu_tanh", "relu", "sigmoid")},
     "swiglu_clamped": ("f", "dgate", "dup"),
     "bias_act, tanh": ("f", "dx"),
-    "softmax": ("f",),
+    "linear_maxout": ("f",),
+    "softmax": ("f", "dx"),
     "log_softmax": ("f", "dx"),
     "softmax_cross_entropy": ("f", "dx"),
     "sigmoid_binary_cross_entropy": ("f", "dx"),
@@ -80,7 +81,7 @@ def test_accuracy_holds_every_function_pass_and_dtype(rehearsal):
     families = [(name, output, dtype) for name, outputs in FAMILIES.items() for output in outputs for dtype in DTYPES]
     assert sorted(measured) == sorted([*product(OPS, ("f", "f'", "f''"), DTYPES), *families])
     assert all(result["inputs"] > 1000 or result["function"] == "softmax_cross_entropy" for result in run["accuracy"])
-    exact = ("relu", "leaky_relu")  # in some of their passes
+    exact = ("relu", "leaky_relu", "prelu", "gated, relu")  # in some of their passes
     assert all(result["ours"]["share"] > 0 or result["function"] in exact for result in run["accuracy"])
     assert all(f"| {dtype} | {function} {name} |" in text for function, name, dtype in measured)
 
