@@ -3,6 +3,11 @@
 // Learning by Exponential Linear Units (ELUs)", 2015.
 //
 // As SELU, expm1(x) = 2^n p + (2^n - 1). At 0 the derivatives are those of the left side, as the builtin has them.
+//
+// Worst case in float32 with alpha = 1, over every number; tests/cpp/math enforces 2 ULP for f, and for f' and f'' 4
+// ULP or, where |x| <= 8, 2^-23:
+//   f          0.945 ULP  at -0x1.950c58p-2: got -0x1.4e88c8p-2,  want -0x1.4e88c9e3c9064p-2
+//   f', f''    1.031 ULP  at -0x1.1bfedcp+6: got 0x1.7c1b34p-103, want 0x1.7c1b360fa3af8p-103
 #include <array>
 
 #include "csrc/math/exp.h"
