@@ -3,7 +3,8 @@
 // Hinton, "Rectified Linear Units Improve Restricted Boltzmann Machines", 2010; Maas, Hannun and Ng, "Rectifier
 // Nonlinearities Improve Neural Network Acoustic Models", 2013.
 //
-// Exact but for the rounding of slope x, half a ULP. At 0 the derivatives are those of the left side, as the builtins have them.
+// Exact but for the rounding of slope x, half a ULP. At 0 the derivatives are those of the left side, as the builtins
+// have them.
 #include <array>
 
 #include "csrc/math/parameter.h"
