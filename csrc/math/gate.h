@@ -40,5 +40,17 @@ ACTINIUM_HD T gate_curve(const Exp<T>& lifted, T y, T c, T c_lo) {
   return P::div(m, P::fma(d, d, (d + d) * d_lo));
 }
 
+// -sigmoid''(v), v >= 0, from e = exp(-v) lifted by Format::kLift:
+//   e (1 - e) / (1 + e)^3
+// 1 - e = -expm1(-v) keeps its digits near 0. The last multiplication by Format::kDown is left to the caller.
+template <class T>
+ACTINIUM_HD T sigmoid_curve(const Exp<T>& lifted) {
+  using P = Prim<T>;
+  using F = Format<typename P::Real>;
+  const T e = lifted.value() * T(F::kDown), scale = lifted.scale * T(F::kDown);
+  const T less = P::fnma(scale, lifted.p, T(1) - scale);
+  return P::div(lifted.times(less), P::fma(e, P::fma(e, e + T(3), T(3)), T(1)));
+}
+
 }  // namespace ACTINIUM_TARGET
 }  // namespace actinium::math

@@ -2,8 +2,8 @@
 // GELU: f(x) = x Phi(x), Phi(x) = erfc(-x / sqrt2) / 2. Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
 //
 // With a = |x|, f(x) = max(0, x) - a Phi(-a), and f' = Phi + x phi is 1 minus its mirror image. exp(a^2/2) Phi(-a) is a
-// polynomial in the rational variable (a - c) / (a + c) over the whole tail, and so is a times it, which is nearly
-// flat; the exponential takes the exact square. Near 0, f(x) = x (1/2 + x N(x^2)). f'' = phi (2 - x^2).
+// polynomial in a rational variable over the whole tail, and so is a times it, which is nearly flat; the exponential
+// takes the exact square. Near 0, f(x) = x (1/2 + x N(x^2)). f'' = phi (2 - x^2).
 //
 // Worst case in float32, over every x in +-[2^-13, 15.5] and a sample beyond; tests/cpp/math enforces 2 ULP for f, and
 // for f' and f'' 4 ULP or, where |x| <= 8, 2^-23:
@@ -20,9 +20,9 @@
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {
 
-// Polynomials: N; a exp(a^2/2) Phi(-a) in (a - kTailCenter) / (a + kTailCenter); exp(a^2/2) Phi(-a) in (a -
-// kSlopeCenter) / (a + kSlopeCenter). The centers are such that the constant terms are nearly numbers of the format.
-// scripts/coefficients makes the rest.
+// Polynomials: N; a exp(a^2/2) Phi(-a) in (a - kTailCenter) / (a + kTailCenter); exp(a^2/2) Phi(-a) in a / (a +
+// kSlopeScale), which is 0 with a, where f' has most of its digits to lose. The center is such that the constant term
+// is nearly a number of the format. scripts/coefficients makes the rest.
 template <class Real>
 struct GeluTable;
 
@@ -30,7 +30,7 @@ template <>
 struct GeluTable<float> {
   // From kNear on the form of the tail is the more exact one; beyond kTail all is 0.
   static constexpr float kNear = 0.91f, kTail = 15.f;
-  static constexpr float kTailCenter = 2.23828125f, kSlopeCenter = 2.3125f;
+  static constexpr float kTailCenter = 2.23828125f, kSlopeScale = 2.625f;
   template <class T>
   static ACTINIUM_HD T near(T y) {
     return horner(y, 0x1.98845p-2f, -0x1.105724p-4f, 0x1.469a6ap-7f, -0x1.32d128p-10f, 0x1.8fa45cp-14f);
@@ -42,15 +42,15 @@ struct GeluTable<float> {
   }
   template <class T>
   static ACTINIUM_HD T slope(T z) {
-    return horner(z, 0x1.33ffdap-3f, -0x1.e4a19cp-3f, 0x1.b3c14p-4f, -0x1.e9dd36p-7f, -0x1.0290f2p-7f, 0x1.b1c91cp-10f,
-                  0x1.5cc614p-10f, -0x1.d7282ep-17f, -0x1.d2ebb8p-13f, -0x1.0451a8p-14f);
+    return horner(z, 0x1p-1f, -0x1.0c16d2p0f, 0x1.59cfe8p-1f, -0x1.c41cc8p-8f, -0x1.0bef96p-3f, -0x1.34ce4ep-6f,
+                  -0x1.0ece3ep-6f, 0x1.3f74f4p-4f, -0x1.0f44eap-5f);
   }
 };
 
 template <>
 struct GeluTable<double> {
   static constexpr double kNear = 0.91, kTail = 39;
-  static constexpr double kTailCenter = 3.6796875, kSlopeCenter = 3.6796875;
+  static constexpr double kTailCenter = 3.6796875, kSlopeScale = 4.5;
   template <class T>
   static ACTINIUM_HD T near(T y) {
     return horner(y, 0x1.9884533d43651p-2, -0x1.1058377e2cf6ep-4, 0x1.46d042976fbe7p-7, -0x1.37403f6df1e8fp-10,
@@ -68,12 +68,11 @@ struct GeluTable<double> {
   }
   template <class T>
   static ACTINIUM_HD T slope(T z) {
-    return horner(z, 0x1.a0b989981399p-4, -0x1.725cf700323c3p-3, 0x1.0160b2530f4a4p-3, -0x1.0d8a99cbd55c8p-4,
-                  0x1.81503feaf7f9fp-6, -0x1.fba596e1624c9p-9, -0x1.f60391761e365p-11, 0x1.3479f22415d83p-11,
-                  0x1.e11fe4d0f9e78p-16, -0x1.478b46ff0f73bp-14, -0x1.b65ac92b09737p-20, 0x1.8c5b66956e0efp-17,
-                  0x1.0447519375474p-20, -0x1.02b68ded1e8d4p-19, -0x1.d521285c2b4ddp-22, 0x1.35685a9d4957ap-22,
-                  0x1.3092da964405dp-23, -0x1.add4c46304dd3p-26, -0x1.1df4af1fc71d1p-25, -0x1.0a57ef1b2099dp-28,
-                  0x1.1c6c2cf27c027p-28, 0x1.aa9d516f5715p-30, 0x1.17beaf670c765p-33);
+    return horner(z, 0x1p-1, -0x1.cb94dda4ebd2p0, 0x1.a235912d8a23bp1, -0x1.e4e0dadf1099ap1, 0x1.55724d06f10dbp1,
+                  -0x1.a0e24c005d4ecp-1, -0x1.0c05ae2c01eb9p-2, 0x1.ecc12054c1bcdp-3, 0x1.91a3058464a02p-5,
+                  -0x1.03d9483df2ap-4, -0x1.7e524d2c0516ep-6, 0x1.4bd2faf1a9f3p-6, -0x1.75f94e871bef8p-8,
+                  0x1.394a28d565302p-5, -0x1.3afdaa94e7346p-4, 0x1.9e101b69759dcp-4, -0x1.b719de369552dp-4,
+                  0x1.54333884825a8p-4, -0x1.54f487a699142p-5, 0x1.8702060c8943fp-7, -0x1.86d97823abf03p-10);
   }
 };
 
@@ -94,7 +93,7 @@ struct Gelu {
 
   ACTINIUM_HD T df(T x) const {
     const T a = P::min(T(Table::kTail), P::abs(x));
-    const T slope = P::fma(T(-kPeak), a, Table::slope(rational(a, T(Table::kSlopeCenter))));
+    const T slope = P::fma(T(-kPeak), a, Table::slope(P::div(a, a + T(Table::kSlopeScale))));
     const T g = bell(a).times(slope) * T(F::kDown);
     return P::select(P::gt(x, T(0)), T(1) - g, g);
   }

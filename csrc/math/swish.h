@@ -70,6 +70,10 @@ struct SwishFormula {
     one_ = P::select(tiny, T(1), T(F::kDown));
     round_ = P::select(tiny, T(exp_round(Real(0))), T(exp_round(-F::kLift)));
     back_ = P::flip(one_, beta_);
+    if constexpr (kTwoParts) {
+      square_ = beta_ * beta_;
+      minus_square_lo_ = P::fma((beta_ + beta_), minus_lo_, P::neg(P::fma_exact(beta_, beta_, P::neg(square_))));
+    }
     // beta and 2^-64 in the order in which the product of the two with a result cannot leave the range too early
     const Mask steep = P::gt(P::abs(beta_), T(1));
     curve_ = P::select(steep, beta_ * T(F::kDown), beta_);
@@ -96,12 +100,19 @@ struct SwishFormula {
 
   ACTINIUM_HD T d2f(T x) const {
     const T a = P::min(tail_, P::abs(x));
-    const T y = steps(a);
-    if constexpr (kUnit)
-      return P::select(P::gt(P::abs(x), tail_), T(0), gate_curve(decay(a), y, T(2), T(0)) * T(F::kDown));
-    const T y_off = P::fma_exact(a, minus_, y);
-    const T off = kTwoParts ? P::fma(a, minus_lo_, y_off) : y_off;
-    const T curve = gate_curve(decay(a), y, T(2), off) * curve_ * curve_back_;
+    T curve;
+    if constexpr (kUnit) {
+      curve = gate_curve(decay(a), a, T(2), T(0)) * T(F::kDown);
+    } else if constexpr (kTwoParts) {
+      // With beta in y and c, one product less is rounded.
+      const T y = a * square_;
+      const T off = P::fma(a, minus_square_lo_, P::fma_exact(a, P::neg(square_), y));
+      curve = gate_curve(decay(a), y, beta_ + beta_, off - (minus_lo_ + minus_lo_)) * T(F::kDown);
+    } else {
+      // The square of any beta may leave the range.
+      const T y = steps(a);
+      curve = gate_curve(decay(a), y, T(2), P::fma_exact(a, minus_, y)) * curve_ * curve_back_;
+    }
     return P::select(P::gt(P::abs(x), tail_), T(0), curve);
   }
 
@@ -140,6 +151,7 @@ struct SwishFormula {
   T low_, high_, tail_;                  // where f becomes 0, where it becomes x, where the derivatives become 0
   T one_, round_, back_;                 // 1, lifted; what rounds and lifts; the way back, with the sign of beta
   T curve_, curve_back_;
+  T square_, minus_square_lo_;  // beta^2, in two parts
 };
 
 // With e = exp(beta x): x e / (1 + e), and the derivatives as in gate.h.
