@@ -105,7 +105,7 @@ class Side:
 
 def _side(namespace, name: str) -> Side:
     op, backward = getattr(namespace, name), getattr(namespace, f"{name}_backward")
-    return Side(op.default, op.out, backward.default)
+    return Side(op.default, op.out, backward.default, kept=op.default if name == "relu" else None)
 
 
 def _from_result(name: str, backward: Callable, more: str = "") -> Side:

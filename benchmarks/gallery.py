@@ -428,7 +428,7 @@ ENTRIES = (
         "[ICML](https://icml.cc/Conferences/2010/papers/432.pdf), section 2.",
         use="The default of convolutional networks, with He's initialization. A unit whose input is negative for every "
         "sample has no gradient any more; LeakyReLU, ELU and GELU have one. It is here for programs that take all "
-        "activations from one place: torch's own is as fast, and in place it keeps nothing but the result.",
+        "activations from one place: torch's own is as fast, and keeps nothing but the result, too.",
         function=relu,
         accuracy=("relu",),
         speed=("relu",),

@@ -25,7 +25,7 @@ CONTENDERS = {
     "quick_gelu": "`x * torch.sigmoid(1.702 * x)`, and what autograd makes of it",
     "selu": "`F.selu` (`elu.out`, which it calls, where the output is given)",
     "elu": "`F.elu`",
-    "relu": "`F.relu`, whose backward takes the result",
+    "relu": "`F.relu`",
     "leaky_relu": "`F.leaky_relu`",
     "sigmoid": "`torch.sigmoid`, whose backward takes the result",
     "tanh": "`torch.tanh`, whose backward takes the result",
@@ -315,8 +315,8 @@ def _costs(found: list[Result], native: str) -> list[str]:
 
 WHY_SLOWER = """Known reasons.
 
-- The backward of sigmoid, tanh and ReLU takes the result in torch: two or three operations, no exponential. Ours takes
-  the input. Near 1 a rounded result has lost the digits of 1 - f, and of the derivative in the tails nothing is left;
+- The backward of sigmoid and tanh takes the result in torch: two or three operations, no exponential. Ours takes the
+  input. Near 1 a rounded result has lost the digits of 1 - f, and of the derivative in the tails nothing is left;
   from the input it has all of them ([accuracy.md](accuracy.md)). `accelerate()` leaves these backwards to torch. Where
   the input is strided, the result that torch's takes is contiguous; the same holds for the sigmoid that autograd keeps
   for QuickGELU.

@@ -4,7 +4,7 @@
 // Nonlinearities Improve Neural Network Acoustic Models", 2013.
 //
 // Exact but for the rounding of slope x, half a ULP. At 0 the derivatives are those of the left side, as the builtins
-// have them.
+// have them. Those of ReLU are the same at x and at f(x), so that the backward can do with the result.
 #include <array>
 
 #include "csrc/math/parameter.h"

@@ -53,10 +53,11 @@ class GradNode final : public Node {
     static_assert(sizeof...(Tensors) == Grad::kSaved);
     saved_ = {SavedVariable(tensors, /*is_output=*/false)...};
   }
-  // The output of the call, whose source this node has been made: it must not own itself.
+  // The output of the call, whose source this node has been made, or of which it is, for a view, a part: it must not
+  // own itself.
   void save_output(const Tensor& output) {
     static_assert(Grad::kSaved == 1);
-    saved_ = {SavedVariable(output, /*is_output=*/true)};
+    saved_ = {SavedVariable(output, /*is_output=*/true, /*is_inplace_on_view=*/output.is_view())};
     saved_output_ = true;
   }
 

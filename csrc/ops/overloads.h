@@ -6,9 +6,11 @@
 //   static constexpr const char *kOverload, *kOutOverload;      "Tensor", "Tensor_out"
 //   static constexpr const char *kSelf, *kOut;                  what the schema calls x and y
 //   static constexpr bool kInPlace;                             whether there is op_
+//   static constexpr bool kSavesResult;                         whether the backward knows the result instead of self
 //   static bool needs_gradient(self, rest...), has_tangent(self, rest...);
-//   static auto record(self, saved, rest...);                   the node; saved is self, or what it was before op_
-//   static Tensor jvp(self, rest...);                           the output's tangent
+//   static auto record(self, saved, rest...);                   the node; saved is self, or what it was before op_, or
+//                                                               nothing where the result will be saved
+//   static Tensor jvp(self, result, rest...);                   the result's tangent
 //   static Tensor forward(self, rest...);                       device kernels
 //   static void forward_into(out, self, rest...);               out is allocated by the user: resized, checked
 // where rest... are the op's further arguments (const Scalar&, const Tensor&, int64_t).
@@ -52,19 +54,22 @@ struct Overloads {
   // ------------------------------------------------------------------------------------------------- Autograd
 
   static Tensor functional_autograd(DispatchKeySet keys, const Tensor& self, Rest... rest) {
-    auto node = Op::record(self, self, rest...);
+    auto node = Op::record(self, Op::kSavesResult ? Tensor() : self, rest...);
     Tensor result =
         below_autograd([&] { return functional().redispatch(keys & c10::after_autograd_keyset, self, rest...); });
     attach(result, node);
-    if (Op::has_tangent(self, rest...)) set_tangent(result, Op::jvp(self, rest...));
+    if (Op::has_tangent(self, rest...)) set_tangent(result, Op::jvp(self, primal(result), rest...));
+    if constexpr (Op::kSavesResult) {
+      if (node) node->save_output(result);  // with its tangent
+    }
     return result;
   }
 
   static Tensor& in_place_autograd(DispatchKeySet keys, Tensor& self, Rest... rest) {
     const bool gradient = Op::needs_gradient(self, rest...), tangent = Op::has_tangent(self, rest...);
     torch::autograd::check_inplace(self, gradient);
-    // What self was is needed afterwards.
-    const Tensor before = gradient || tangent ? self.clone() : Tensor();
+    // What self was may be needed afterwards.
+    const Tensor before = (gradient && !Op::kSavesResult) || tangent ? self.clone() : Tensor();
     auto node = gradient ? Op::record(self, before, rest...) : decltype(Op::record(self, before, rest...))();
     {
       at::AutoDispatchBelowAutograd guard;
@@ -72,7 +77,7 @@ struct Overloads {
     }
     if (node) torch::autograd::rebase_history(self, node);
     if (tangent) {
-      const Tensor result = Op::jvp(before, rest...);
+      const Tensor result = Op::jvp(before, primal(self), rest...);
       const Tensor mine = ops::tangent(self);
       // A tangent that exists is updated in place, as the value was.
       if (mine.defined()) {
@@ -80,6 +85,9 @@ struct Overloads {
       } else {
         self._set_fw_grad(result, /*level=*/0, /*is_inplace_op=*/true);
       }
+    }
+    if constexpr (Op::kSavesResult) {
+      if (node) node->save_output(self);
     }
     return self;
   }

@@ -107,6 +107,8 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
   static constexpr const char* kName = Formula::kName;
   static constexpr const char *kOverload = "", *kOutOverload = "out", *kSelf = "self", *kOut = "out";
   static constexpr bool kInPlace = true;
+  // The derivatives at f(x) are those at x. The result is what the next layer keeps, too, and x need not live.
+  static constexpr bool kSavesResult = index == static_cast<int>(math::Activation::kRelu);
   using Forms = Overloads<PointwiseOps, Argument<I>...>;
   struct Backward;
   using BackwardForms = Overloads<Backward, const Tensor&, Argument<I>...>;
@@ -186,10 +188,10 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
   static bool has_tangent(const Tensor& self, Argument<I>...) { return ops::has_tangent(self); }
   static auto record(const Tensor& self, const Tensor& saved, Argument<I>... scalars) {
     auto node = ops::record(ForwardGrad{{scalars...}}, self);
-    if (node) node->save(saved);
+    if (node && saved.defined()) node->save(saved);
     return node;
   }
-  static Tensor jvp(const Tensor& self, Argument<I>... scalars) {
+  static Tensor jvp(const Tensor& self, const Tensor& /*result*/, Argument<I>... scalars) {
     return backward_op().call(tangent(self), primal(self), scalars...);
   }
 
@@ -197,7 +199,7 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
   struct Backward {
     static constexpr const char *kOverload = "", *kOutOverload = "grad_input";
     static constexpr const char *kSelf = "grad_output", *kOut = "grad_input";
-    static constexpr bool kInPlace = false;
+    static constexpr bool kInPlace = false, kSavesResult = false;
     static const std::string& name() {
       static const std::string name = std::string(kName) + "_backward";
       return name;
@@ -228,7 +230,7 @@ struct PointwiseOps<Activation, index, std::index_sequence<I...>> {
       return node;
     }
     // d(g f'(x)) = dg f'(x) + dx g f''(x)
-    static Tensor jvp(const Tensor& grad, const Tensor& self, Argument<I>... scalars) {
+    static Tensor jvp(const Tensor& grad, const Tensor& /*result*/, const Tensor& self, Argument<I>... scalars) {
       Tensor t;
       if (ops::has_tangent(grad)) t = backward_op().call(tangent(grad), primal(self), scalars...);
       if (ops::has_tangent(self)) {

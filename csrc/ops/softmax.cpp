@@ -130,7 +130,7 @@ struct SoftmaxOps {
     static std::string name() { return "_" + SoftmaxOps::name(); }
     static constexpr const char *kOverload = "", *kOutOverload = "out";
     static constexpr const char *kSelf = "self", *kOut = "out";
-    static constexpr bool kInPlace = false;
+    static constexpr bool kInPlace = false, kSavesResult = true;
 
     static Tensor forward(const Tensor& self, int64_t dim) {
       dim = check(self, dim);
@@ -147,15 +147,11 @@ struct SoftmaxOps {
     static bool needs_gradient(const Tensor& self, int64_t) { return torch::autograd::compute_requires_grad(self); }
     static bool has_tangent(const Tensor& self, int64_t) { return ops::has_tangent(self); }
 
-    // As that of Overloads, but what is saved, and what the tangent is made of, is the output.
-    static Tensor autograd(DispatchKeySet keys, const Tensor& self, int64_t dim) {
-      auto node = ops::record(ForwardGrad{{dim}}, self);
-      Tensor output =
-          below_autograd([&] { return core_op().redispatch(keys & c10::after_autograd_keyset, self, dim); });
-      attach(output, node);
-      if (ops::has_tangent(self)) set_tangent(output, along(tangent(self), primal(output), dim));
-      if (node) node->save_output(output);  // with its tangent
-      return output;
+    static auto record(const Tensor& self, const Tensor& /*saved*/, int64_t dim) {
+      return ops::record(ForwardGrad{{dim}}, self);
+    }
+    static Tensor jvp(const Tensor& self, const Tensor& result, int64_t dim) {
+      return along(tangent(self), result, dim);
     }
 
    private:
@@ -179,7 +175,7 @@ struct SoftmaxOps {
     }
     static constexpr const char *kOverload = "", *kOutOverload = "grad_input";
     static constexpr const char *kSelf = "grad_output", *kOut = "grad_input";
-    static constexpr bool kInPlace = false;
+    static constexpr bool kInPlace = false, kSavesResult = false;
 
     static Tensor forward(const Tensor& grad, const Tensor& output, int64_t dim) {
       dim = check(grad, output, dim);
@@ -205,7 +201,7 @@ struct SoftmaxOps {
       if (node) node->save(saved, output);
       return node;
     }
-    static Tensor jvp(const Tensor& grad, const Tensor& output, int64_t dim) {
+    static Tensor jvp(const Tensor& grad, const Tensor& /*result*/, const Tensor& output, int64_t dim) {
       Tensor t;
       if (ops::has_tangent(grad)) t = backward_op().call(tangent(grad), primal(output), dim);
       if (ops::has_tangent(output)) t = add_defined(t, moved(tangent(output), primal(grad), primal(output), dim));
@@ -243,8 +239,7 @@ struct SoftmaxOps {
     BackwardForms::device(m);
   }
   static void autograd(torch::Library& m) {
-    m.impl(Core::name().c_str(), TORCH_FN(Core::autograd));
-    m.impl((Core::name() + ".out").c_str(), TORCH_FN(Forms::out_autograd));
+    Forms::autograd(m);
     BackwardForms::autograd(m);
   }
   static void versions(torch::Library& m) {

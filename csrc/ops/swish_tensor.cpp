@@ -17,7 +17,7 @@ using SecondGradients = std::tuple<Tensor, Tensor, Tensor>;
 struct SwishTensor {
   using Forms = Overloads<SwishTensor, const Tensor&, int64_t>;
   static constexpr const char *kOverload = "Tensor", *kOutOverload = "Tensor_out", *kSelf = "self", *kOut = "out";
-  static constexpr bool kInPlace = true;
+  static constexpr bool kInPlace = true, kSavesResult = false;
   static std::string name() { return "swish"; }
 
   using Backward = Gradients(const Tensor&, const Tensor&, const Tensor&, int64_t, std::array<bool, 2>);
@@ -121,7 +121,7 @@ struct SwishTensor {
     if (node) node->save(saved, beta);
     return node;
   }
-  static Tensor jvp(const Tensor& self, const Tensor& beta, int64_t dim) {
+  static Tensor jvp(const Tensor& self, const Tensor& /*result*/, const Tensor& beta, int64_t dim) {
     // The gradient of <tangents, gradients> by the gradient is the tangent; its value does not matter.
     const Tensor x = primal(self);
     return std::get<0>(double_backward_op().call(optional(tangent(self)), optional(tangent(beta)), x, x, primal(beta),

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from op_table import ROWS
 
 SMALL = (2, 6, 1, 6)
+ops = torch.ops.actinium
 
 
 def gradients(f, inputs):
@@ -221,6 +222,39 @@ def test_the_backward_keeps_no_more_than_it_needs(row, dtype):
     assert y.requires_grad
     with torch.no_grad():
         assert saved_bytes(row, inputs)[1] == 0
+
+
+def kept(f, x):
+    """Where the tensors lie that the graph of f(x) keeps alive."""
+    places = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: places.append(t.data_ptr()) or t, lambda t: t):
+        y = f(x)
+    return y, places
+
+
+@pytest.mark.parametrize("inplace", (False, True))
+def test_relu_keeps_its_result(inplace):
+    """Its derivatives at f(x) are those at x, which need not live any longer, and op_ need not copy it."""
+    x = torch.tensor([-1.0, -0.0, 0.0, 2.0, torch.nan], requires_grad=True)
+    y, places = kept(ops.relu_ if inplace else ops.relu, x * 1)
+    assert places == [y.data_ptr()]
+    grad = torch.autograd.grad(y, x, torch.full_like(x, 3.0), create_graph=True, retain_graph=True)[0]
+    torch.testing.assert_close(grad.detach(), torch.tensor([0.0, 0, 0, 3, torch.nan]), equal_nan=True)
+    assert torch.equal(torch.autograd.grad(grad[:4].sum(), x, retain_graph=True)[0][:4], torch.zeros(4))
+    with torch.no_grad():
+        y.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_relu_in_place_on_a_view_keeps_the_view():
+    x = torch.tensor([-1.0, 2.0, -3.0, 4.0], requires_grad=True)
+    base = x * 1
+    view, places = kept(ops.relu_, base[1:3])
+    assert places == [base.data_ptr() + base.element_size()]
+    (grad,) = torch.autograd.grad(base.sum() + 2 * view.sum(), x, create_graph=True)
+    assert torch.equal(grad.detach(), torch.tensor([1.0, 3.0, 0.0, 1.0]))
+    assert torch.equal(torch.autograd.grad(grad.sum(), x, allow_unused=True, materialize_grads=True)[0], torch.zeros(4))
 
 
 # ----------------------------------------------------------------------------------------------- in-place and out
