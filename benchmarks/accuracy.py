@@ -35,6 +35,16 @@ WIDE = 100_000_000  # float64 inputs
 BETAS = (1.702, -1.5)
 
 
+def sample(text: str) -> dict[str, int]:
+    """The step of each instruction set that "16" or "default=16" names."""
+    name, _, step = text.rpartition("=")
+    if name not in ("", *CAPABILITIES):
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(CAPABILITIES)}")
+    if not step.isdecimal() or int(step) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {step!r}")
+    return dict.fromkeys([name] if name else CAPABILITIES, int(step))
+
+
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=os.environ.get("ACCURACY_PROGRAM"),
@@ -44,7 +54,8 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help=f"a sample of one minute: every {STEP}th float32, all "
                         f"16-bit inputs, {WIDE // 1000:,} float64")  # fmt: skip
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th float32 instead of all")
+    parser.add_argument("--every", action="append", type=sample, default=[], metavar="[CAPABILITY=]N",
+                        help="every N-th float32 instead of all, of every instruction set or of one; may be repeated")  # fmt: skip
     for name, choices in (("op", OPS), ("dtype", DTYPES), ("capability", CAPABILITIES)):
         parser.add_argument(f"--{name}", action="append", choices=choices, help="only this; may be repeated")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N",
@@ -55,8 +66,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--worker", type=Path, metavar="FILE", help="the program that measures a chunk (default: that "
                         "of build/torch-VERSION)")  # fmt: skip
     chosen = parser.parse_args()
-    if chosen.every < 1:
-        parser.error(f"argument --every: must be at least 1, got {chosen.every}")
+    chosen.every = dict.fromkeys(CAPABILITIES, 1) | {name: step for given in chosen.every for name, step in given.items()}
     if chosen.jobs < 1:
         parser.error(f"argument --jobs: must be at least 1, got {chosen.jobs}")
     return chosen
@@ -149,8 +159,8 @@ def plan(chosen: argparse.Namespace, capabilities: Iterable[str]) -> list[Chunk]
                             chunks.append(dataclasses.replace(base, count=min(size, samples), seed=seed + 1))
                 elif dtype != "float32":
                     chunks.append(base)
-                elif chosen.quick or base.sampled or chosen.every > 1:
-                    step = STEP if chosen.quick or base.sampled else chosen.every
+                elif chosen.quick or base.sampled or chosen.every[capability] > 1:
+                    step = STEP if chosen.quick or base.sampled else chosen.every[capability]
                     chunks.append(dataclasses.replace(base, count=-(-(1 << 32) // step), step=step))
                 else:
                     size = 1 << (27 if capability == "default" else 28)
@@ -548,7 +558,10 @@ def report(
     if left:
         text.append(missing(left))
     every = {dtype: whole.get(dtype, []) + sampled.get(dtype, []) for dtype in DTYPES}
-    inputs = "all 2^32" if arguments.every == 1 else f"every {arguments.every}th"
+    measured = sorted({key[2] for key in figures}, key=CAPABILITIES.index)
+    steps = {name: f"every {step}th" if (step := arguments.every[name]) > 1 else "all 2^32" for name in measured}
+    alike = len(set(steps.values())) == 1
+    inputs = steps[measured[0]] if alike else "; ".join(f"{name} {which}" for name, which in steps.items())
     text += [HEAD, BOUNDS.format(float32=inputs, float64=WIDE), failures(every, families)]
     if "float32" in whole:
         capability, lines = tails(figures, "float32")
@@ -677,7 +690,7 @@ def main() -> int:
             console.print(f"{figure}: [bold red]NOT MET[/]")
             met = False
     console.print("Every bound that was measured is met." if met else "[bold red]There are bounds that are not met.[/]")
-    whole = not (arguments.quick or part or arguments.every > 1)
+    whole = not (arguments.quick or part or any(arguments.every[name] > 1 for name in here))
     complete = whole and not stopped
     output = arguments.output or (ROOT / "docs" / "accuracy.md" if complete else None)
     if output and figures:
