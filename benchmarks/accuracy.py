@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -55,7 +55,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"a sample of one minute: every {STEP}th float32, all "
                         f"16-bit inputs, {WIDE // 1000:,} float64")  # fmt: skip
     parser.add_argument("--every", action="append", type=sample, default=[], metavar="[CAPABILITY=]N",
-                        help="every N-th float32 instead of all, of every instruction set or of one; may be repeated")  # fmt: skip
+                        help="every N-th float32 instead of all, of every instruction set or of one; may be "
+                        "repeated")  # fmt: skip
     for name, choices in (("op", OPS), ("dtype", DTYPES), ("capability", CAPABILITIES)):
         parser.add_argument(f"--{name}", action="append", choices=choices, help="only this; may be repeated")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N",
@@ -66,7 +67,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--worker", type=Path, metavar="FILE", help="the program that measures a chunk (default: that "
                         "of build/torch-VERSION)")  # fmt: skip
     chosen = parser.parse_args()
-    chosen.every = dict.fromkeys(CAPABILITIES, 1) | {name: step for given in chosen.every for name, step in given.items()}
+    chosen.every = dict(ChainMap(*chosen.every[::-1], dict.fromkeys(CAPABILITIES, 1)))
     if chosen.jobs < 1:
         parser.error(f"argument --jobs: must be at least 1, got {chosen.jobs}")
     return chosen
