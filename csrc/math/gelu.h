@@ -20,9 +20,10 @@
 namespace actinium::math {
 inline namespace ACTINIUM_TARGET {
 
-// Polynomials: N; a exp(a^2/2) Phi(-a) in (a - kTailCenter) / (a + kTailCenter); exp(a^2/2) Phi(-a) in a / (a +
-// kSlopeScale), which is 0 with a, where f' has most of its digits to lose. The center is such that the constant term
-// is nearly a number of the format. scripts/coefficients makes the rest.
+// Polynomials: N; a exp(a^2/2) Phi(-a) in (a - kTailCenter) / (a + kTailCenter); (exp(a^2/2) Phi(-a) - 1/2) / z
+// in z = a / (a + kSlopeScale), which is 0 with a, so that f' keeps its digits there, and near its root little is
+// rounded. The center and the scale are such that the constant terms are nearly numbers of the format.
+// scripts/coefficients makes the rest; slope makes up for the rounding of kPeak.
 template <class Real>
 struct GeluTable;
 
@@ -30,7 +31,7 @@ template <>
 struct GeluTable<float> {
   // From kNear on the form of the tail is the more exact one; beyond kTail all is 0.
   static constexpr float kNear = 0.91f, kTail = 15.f;
-  static constexpr float kTailCenter = 2.23828125f, kSlopeScale = 2.625f;
+  static constexpr float kTailCenter = 2.23828125f, kSlopeScale = 2.615234375f;
   template <class T>
   static ACTINIUM_HD T near(T y) {
     return horner(y, 0x1.98845p-2f, -0x1.105724p-4f, 0x1.469a6ap-7f, -0x1.32d128p-10f, 0x1.8fa45cp-14f);
@@ -42,15 +43,15 @@ struct GeluTable<float> {
   }
   template <class T>
   static ACTINIUM_HD T slope(T z) {
-    return horner(z, 0x1p-1f, -0x1.0c16d2p0f, 0x1.59cfe8p-1f, -0x1.c41cc8p-8f, -0x1.0bef96p-3f, -0x1.34ce4ep-6f,
-                  -0x1.0ece3ep-6f, 0x1.3f74f4p-4f, -0x1.0f44eap-5f);
+    return horner(z, -0x1.0b177ap0f, 0x1.55407ep-1f, -0x1.c7a57ap-10f, -0x1.097012p-3f, -0x1.28d928p-6f,
+                  -0x1.5b7ef4p-6f, 0x1.4c8f5ep-4f, -0x1.144f88p-5f);
   }
 };
 
 template <>
 struct GeluTable<double> {
   static constexpr double kNear = 0.91, kTail = 39;
-  static constexpr double kTailCenter = 3.6796875, kSlopeScale = 4.5;
+  static constexpr double kTailCenter = 3.6796875, kSlopeScale = 4.46875;
   template <class T>
   static ACTINIUM_HD T near(T y) {
     return horner(y, 0x1.9884533d43651p-2, -0x1.1058377e2cf6ep-4, 0x1.46d042976fbe7p-7, -0x1.37403f6df1e8fp-10,
@@ -68,11 +69,11 @@ struct GeluTable<double> {
   }
   template <class T>
   static ACTINIUM_HD T slope(T z) {
-    return horner(z, 0x1p-1, -0x1.cb94dda4ebd2p0, 0x1.a235912d8a23bp1, -0x1.e4e0dadf1099ap1, 0x1.55724d06f10dbp1,
-                  -0x1.a0e24c005d4ecp-1, -0x1.0c05ae2c01eb9p-2, 0x1.ecc12054c1bcdp-3, 0x1.91a3058464a02p-5,
-                  -0x1.03d9483df2ap-4, -0x1.7e524d2c0516ep-6, 0x1.4bd2faf1a9f3p-6, -0x1.75f94e871bef8p-8,
-                  0x1.394a28d565302p-5, -0x1.3afdaa94e7346p-4, 0x1.9e101b69759dcp-4, -0x1.b719de369552dp-4,
-                  0x1.54333884825a8p-4, -0x1.54f487a699142p-5, 0x1.8702060c8943fp-7, -0x1.86d97823abf03p-10);
+    return horner(z, -0x1.c863d4fe714a1p0, 0x1.9ad61580c7036p1, -0x1.d5212f86ceb68p1, 0x1.423a26e570d75p1,
+                  -0x1.6e42a14905572p-1, -0x1.1bbcdb8dbd7c7p-2, 0x1.bec13f718e8eap-3, 0x1.d4a12bc28b99dp-5,
+                  -0x1.cea65dfcd007cp-5, -0x1.b088df558e0e1p-6, 0x1.50b0402f550d6p-6, -0x1.ae2e298f0aa7ep-7,
+                  0x1.bbf7421b6648dp-5, -0x1.971ba688cf845p-4, 0x1.044801d64d8f3p-3, -0x1.09341f884158cp-3,
+                  0x1.887bffef281ccp-4, -0x1.79d9f0d088682p-5, 0x1.a3436797701c1p-7, -0x1.97bffb6e69baap-10);
   }
 };
 
@@ -93,7 +94,8 @@ struct Gelu {
 
   ACTINIUM_HD T df(T x) const {
     const T a = P::min(T(Table::kTail), P::abs(x));
-    const T slope = P::fma(T(-kPeak), a, Table::slope(P::div(a, a + T(Table::kSlopeScale))));
+    const T z = P::div(a, a + T(Table::kSlopeScale));
+    const T slope = P::fma(Table::slope(z), z, P::fma(T(-kPeak), a, T(0.5)));
     const T g = bell(a).times(slope) * T(F::kDown);
     return P::select(P::gt(x, T(0)), T(1) - g, g);
   }
