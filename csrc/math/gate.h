@@ -13,15 +13,17 @@ ACTINIUM_HD T gate(T x, const Exp<T>& exp_minus_v, T one) {
   return Prim<T>::div(x, Prim<T>::fma(exp_minus_v.scale, exp_minus_v.p, one) + exp_minus_v.scale);
 }
 
-// d/dx x sigmoid(v) at -|x|, from e = exp(-v) lifted by Format::kLift and y = |x| v' >= 0:
+// d/dx x sigmoid(v) at -|x|, from e = exp(-v) lifted by Format::kLift and rest = 1 - y, y = |x| v' >= 0:
 //   sigmoid(-v) - y sigmoid(v) sigmoid(-v) = e (1 + e - y) / (1 + e)^2
-// At +|x| it is 1 minus that.
+// At +|x| it is 1 minus that. Where 1 + e is close to y, rest, which is small there, hardly rounds, nor does the sum.
 template <class T>
-ACTINIUM_HD T gate_slope(const Exp<T>& lifted, T y) {
+ACTINIUM_HD T gate_slope(const Exp<T>& lifted, T rest) {
   using P = Prim<T>;
   using F = Format<typename P::Real>;
-  const T e = lifted.value() * T(F::kDown);
-  return P::div(lifted.times((T(1) + e) - y), P::fma(e, e + T(2), T(1))) * T(F::kDown);
+  const T scale = lifted.scale * T(F::kDown);
+  const T e = P::fma(scale, lifted.p, scale);
+  const T turn = P::fma(scale, lifted.p, rest + scale);
+  return P::div(lifted.times(turn), P::fma(e, e + T(2), T(1))) * T(F::kDown);
 }
 
 // Its second derivative, even in x, with c = 2v' + |x| v'', in two parts, and y = |x| v'^2:

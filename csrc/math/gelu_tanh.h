@@ -74,8 +74,8 @@ struct GeluTanh {
   // v' = A + 3 B x^2
   ACTINIUM_HD T df(T x) const {
     const T a = P::min(T(-Table::kLow), P::abs(x));
-    const T slope = P::fma(T(3 * kB), a * a, T(kA));
-    const T g = gate_slope(exp_minus_v(a, F::kLift), a * slope);
+    const T rest = P::fnma(P::fma(T(3 * kB), a * a, T(Table::kALo)), a, P::fnma(T(Table::kA), a, T(1)));
+    const T g = gate_slope(exp_minus_v(a, F::kLift), rest);
     return P::select(P::gt(x, T(0)), T(1) - g, g);
   }
 

@@ -43,16 +43,18 @@ struct Mish {
     return P::select(left, (head - q) * lifted.scale * T(F::kDown), P::fma(half, q, half));
   }
 
-  // x < 0:  e (1 + m + e (3/2 + e + e^2/4)) / D,      m = x (1 + e),  D = (d / 2)^2 = 1 + 2e + 2e^2 + e^3 + e^4/4
-  // x >= 0: 1 - (1 + e (1 + e/2 - m)) / D
+  // With r = 1 - |x|, D = (d / 2)^2 = 1 + 2e + 2e^2 + e^3 + e^4/4:
+  //   x < 0:  e (r + e (r + 1/2 + e + e^2/4)) / D
+  //   x >= 0: 1 - (1 + e (r + e (r - 1/2))) / D
+  // Beside the root r is small and rounds little.
   ACTINIUM_HD T df(T x) const {
     const T xe = P::min(T(kOne), P::max(T(-F::kTail), x));
     const Exp<T> lifted = exp(xe, F::kLift);
     const T e = lifted.value() * T(F::kDown);
-    const T m = P::fma(xe, e, xe);
+    const T r = T(1) - P::abs(xe);
     const Mask left = P::gt(T(0), x);
-    const T c = P::select(left, horner(e, 1.5, 1, 0.25), P::fma(e, T(0.5), T(1) - m));
-    const T v = P::fma(e, c, P::select(left, m + T(1), T(1)));
+    const T c = P::select(left, horner(e, r + T(0.5), 1, 0.25), P::fma(e, r - T(0.5), r));
+    const T v = P::fma(e, c, P::select(left, r, T(1)));
     const T q = P::div(P::select(left, lifted.times(v), v), horner(e, 1, 2, 2, 1, 0.25));
     return P::select(left, q * T(F::kDown), T(1) - q);
   }

@@ -94,7 +94,10 @@ struct SwishFormula {
 
   ACTINIUM_HD T df(T x) const {
     const T a = P::min(tail_, P::abs(x));
-    const T g = gate_slope(decay(a), steps(a));
+    // 1 - |beta| a
+    T rest = kUnit ? T(1) - a : P::fma(a, minus_, T(1));
+    if constexpr (kTwoParts) rest = P::fma(a, minus_lo_, rest);
+    const T g = gate_slope(decay(a), rest);
     return P::select(P::gt(kUnit ? x : P::flip(x, beta_), T(0)), T(1) - g, g);
   }
 
