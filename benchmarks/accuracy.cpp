@@ -264,8 +264,9 @@ ACTINIUM_INLINE Values<R> to_lines(double x, double beta, F function, Limits<R> 
 // The function is flat there.
 template <class R, class F>
 ACTINIUM_INLINE Values<R> to_flat(double x, double, F function, Limits<R>) {
-  const int64_t far = mask(magnitude(x) > 1000);
-  return function(select(far, select(mask(x > 0), R(1000), R(-1000)), R(x)));
+  const int64_t far = mask(magnitude(x) > 1000), nan = mask(x != x);
+  const Values<R> v = function(select(far, select(mask(x > 0), R(1000), R(-1000)), R(x)));
+  return {select(nan, R(x), v.f), select(nan, R(x), v.df), select(nan, R(x), v.d2f)};
 }
 // Nothing overflows.
 template <class R, class F>
@@ -555,6 +556,7 @@ Worst settle(const Task& task, const Measure& m, double x, double got, S screene
   const R want = reference_of<R>(task, m.pass, x);
   const R off = magnitude(want - R(screened));
   const double margin = Settling<S>::kMargin;
+  if ((want == want) != (screened == screened)) fail("one reference is not a number at " + hexadecimal(x));
   if (off * per_unit(want, m) * m.per_ulps > margin && !(std::fabs(x) <= m.near && off * m.per_absolute <= margin)) {
     fail("the references differ: " + task.op + " pass " + std::to_string(m.pass) + " at " + hexadecimal(x) + ": " +
          hexadecimal(static_cast<double>(screened)) + " and " + hexadecimal(want));

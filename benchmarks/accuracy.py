@@ -507,12 +507,7 @@ terms, in which its float32 errors are counted, and half a unit of the result mo
 WHY = """\
 Why, and what was tried. Processors without AVX2 (`default`) have no fused multiply-add, and float64, which has nothing
 wider to be computed in there, rounds twice where the others round once; fused operations in the 80 bits of the x87 meet
-the bound and are many times slower than torch's own kernels. Beside a root of f', float32 is as exact as its absolute
-bound, which is more than 0.001 of the spacing of float16 there: as many parts of an exponential as would change that
-are not in a kernel that computes in float32 and rounds once. bfloat16 has no number so close to a root.
-QuickGELU is counted as Swish with a beta of 1.702, for which |1.702 x| <= 8 takes the place of |x| <= 8; between the
-two its f'' in float32 keeps the absolute bound alone. The rows of avx2 in float64 are a few inputs just above the
-bound, for which nothing has been tried yet.
+the bound and are many times slower than torch's own kernels.
 """
 
 
