@@ -207,37 +207,29 @@ def test_inference_mode(row):
 # ------------------------------------------------------------------------------------------------- what is saved
 
 
-def saved_bytes(f, inputs):
-    """Distinct memory that the graph of f keeps alive, in bytes."""
+def kept(f, *inputs):
+    """f of the inputs, and the distinct memory that its graph keeps alive: bytes by address."""
     saved = {}
     with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.setdefault(t.data_ptr(), t), lambda t: t):
         y = f(*inputs)
-    return y, sum(t.nbytes for t in saved.values())
+    return y, {address: t.nbytes for address, t in saved.items()}
 
 
 def test_the_backward_keeps_no_more_than_it_needs(row, dtype):
     inputs = row.inputs(dtype=dtype, shape=(4, 6, 30, 6))
-    y, kept = saved_bytes(row, inputs)
-    assert kept == sum(t.nbytes for t in row.saved(y, *inputs))
+    y, saved = kept(row, *inputs)
+    assert sum(saved.values()) == sum(t.nbytes for t in row.saved(y, *inputs))
     assert y.requires_grad
     with torch.no_grad():
-        assert saved_bytes(row, inputs)[1] == 0
-
-
-def kept(f, x):
-    """Where the tensors lie that the graph of f(x) keeps alive."""
-    places = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: places.append(t.data_ptr()) or t, lambda t: t):
-        y = f(x)
-    return y, places
+        assert kept(row, *inputs)[1] == {}
 
 
 @pytest.mark.parametrize("inplace", (False, True))
 def test_relu_keeps_its_result(inplace):
     """Its derivatives at f(x) are those at x, which need not live any longer, and op_ need not copy it."""
     x = torch.tensor([-1.0, -0.0, 0.0, 2.0, torch.nan], requires_grad=True)
-    y, places = kept(ops.relu_ if inplace else ops.relu, x * 1)
-    assert places == [y.data_ptr()]
+    y, saved = kept(ops.relu_ if inplace else ops.relu, x * 1)
+    assert list(saved) == [y.data_ptr()]
     grad = torch.autograd.grad(y, x, torch.full_like(x, 3.0), create_graph=True, retain_graph=True)[0]
     torch.testing.assert_close(grad.detach(), torch.tensor([0.0, 0, 0, 3, torch.nan]), equal_nan=True)
     assert torch.equal(torch.autograd.grad(grad[:4].sum(), x)[0][:4], torch.zeros(4))
@@ -256,8 +248,8 @@ def test_relu_needs_its_result(inplace):
 def test_relu_in_place_on_a_view_keeps_the_view():
     x = torch.tensor([-1.0, 2.0, -3.0, 4.0], requires_grad=True)
     base = x * 1
-    view, places = kept(ops.relu_, base[1:3])
-    assert places == [base.data_ptr() + base.element_size()]
+    view, saved = kept(ops.relu_, base[1:3])
+    assert list(saved) == [base.data_ptr() + base.element_size()]
     (grad,) = torch.autograd.grad(base.sum() + 2 * view.sum(), x, create_graph=True)
     assert torch.equal(grad.detach(), torch.tensor([1.0, 3.0, 0.0, 1.0]))
     assert torch.equal(torch.autograd.grad(grad.sum(), x, allow_unused=True, materialize_grads=True)[0], torch.zeros(4))
