@@ -255,38 +255,35 @@ struct Limits {
 };
 template <class R, class F>
 ACTINIUM_INLINE Values<R> to_lines(double x, double beta, F function, Limits<R> to) {
-  const int64_t far = mask(magnitude(beta * x) > 1000), right = mask(beta * x > 0), nan = mask(x != x);
+  const int64_t far = mask(magnitude(beta * x) > 1000), right = mask(beta * x > 0);
   const Values<R> v = function(select(far, R(0), R(x)));
-  return {select(nan, R(x), select(far, select(right, to.slope * R(x), to.bottom), v.f)),
-          select(nan, R(x), select(far, select(right, to.slope, R(0)), v.df)),
-          select(nan, R(x), select(far, R(0), v.d2f))};
+  return {select(far, select(right, to.slope * R(x), to.bottom), v.f), select(far, select(right, to.slope, R(0)), v.df),
+          select(far, R(0), v.d2f)};
 }
 // The function is flat there.
 template <class R, class F>
 ACTINIUM_INLINE Values<R> to_flat(double x, double, F function, Limits<R>) {
-  const int64_t far = mask(magnitude(x) > 1000), nan = mask(x != x);
-  const Values<R> v = function(select(far, select(mask(x > 0), R(1000), R(-1000)), R(x)));
-  return {select(nan, R(x), v.f), select(nan, R(x), v.df), select(nan, R(x), v.d2f)};
+  const int64_t far = mask(magnitude(x) > 1000);
+  return function(select(far, select(mask(x > 0), R(1000), R(-1000)), R(x)));
 }
 // Nothing overflows.
 template <class R, class F>
 ACTINIUM_INLINE Values<R> everywhere(double x, double, F function, Limits<R>) {
-  const int64_t nan = mask(x != x);
-  const Values<R> v = function(R(x));
-  return {select(nan, R(x), v.f), select(nan, R(x), v.df), select(nan, R(x), v.d2f)};
+  return function(R(x));
 }
 
 // screen_mish(const double*, ...) in vectors of double, and another in long double, for each activation, with what it
-// is far out.
+// is far out. What is no number stays none.
 #define ACTINIUM_SCREEN(name, attributes, R, A, far, ...)                                                              \
   attributes void screen_##name(const double* __restrict x, double beta, int64_t n, R* __restrict f, R* __restrict df, \
                                 R* __restrict d2f) {                                                                   \
     for (int64_t i = 0; i < n; ++i) {                                                                                  \
       const auto v = far<R>(                                                                                           \
           x[i], beta, [&](R in) { return name<R, A>(in, beta); }, Limits<R>{__VA_ARGS__});                             \
-      f[i] = v.f;                                                                                                      \
-      df[i] = v.df;                                                                                                    \
-      d2f[i] = v.d2f;                                                                                                  \
+      const int64_t nan = mask(x[i] != x[i]);                                                                          \
+      f[i] = select(nan, R(x[i]), v.f);                                                                                \
+      df[i] = select(nan, R(x[i]), v.df);                                                                              \
+      d2f[i] = select(nan, R(x[i]), v.d2f);                                                                            \
     }                                                                                                                  \
   }
 #define ACTINIUM_SCREENS(name, ...)                                   \
