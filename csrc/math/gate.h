@@ -49,7 +49,8 @@ template <class T>
 ACTINIUM_HD T sigmoid_curve(const Exp<T>& lifted) {
   using P = Prim<T>;
   using F = Format<typename P::Real>;
-  const T e = lifted.value() * T(F::kDown), scale = lifted.scale * T(F::kDown);
+  const T scale = lifted.scale * T(F::kDown);
+  const T e = P::fma(scale, lifted.p, scale);
   const T less = P::fnma(scale, lifted.p, T(1) - scale);
   return P::div(lifted.times(less), P::fma(e, P::fma(e, e + T(3), T(3)), T(1)));
 }

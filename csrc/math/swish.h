@@ -73,11 +73,12 @@ struct SwishFormula {
     if constexpr (kTwoParts) {
       square_ = beta_ * beta_;
       minus_square_lo_ = P::fma((beta_ + beta_), minus_lo_, P::neg(P::fma_exact(beta_, beta_, P::neg(square_))));
+    } else {
+      // beta and 2^-64 in the order in which the product of the two with a result cannot leave the range too early
+      const Mask steep = P::gt(P::abs(beta_), T(1));
+      curve_ = P::select(steep, beta_ * T(F::kDown), beta_);
+      curve_back_ = P::select(steep, T(1), T(F::kDown));
     }
-    // beta and 2^-64 in the order in which the product of the two with a result cannot leave the range too early
-    const Mask steep = P::gt(P::abs(beta_), T(1));
-    curve_ = P::select(steep, beta_ * T(F::kDown), beta_);
-    curve_back_ = P::select(steep, T(1), T(F::kDown));
   }
 
   ACTINIUM_HD T f(T x) const {
@@ -107,10 +108,12 @@ struct SwishFormula {
     if constexpr (kUnit) {
       curve = gate_curve(decay(a), a, T(2), T(0)) * T(F::kDown);
     } else if constexpr (kTwoParts) {
-      // With beta in y and c, one product less is rounded.
-      const T y = a * square_;
+      // With beta in y and c, one product less is rounded. The low part of c takes what is lost in the product y and in
+      // the difference c - y where it counts, at y > c.
+      const T y = a * square_, c = beta_ + beta_;
       const T off = P::fma(a, minus_square_lo_, P::fma_exact(a, P::neg(square_), y));
-      curve = gate_curve(decay(a), y, beta_ + beta_, off - (minus_lo_ + minus_lo_)) * T(F::kDown);
+      const T lost = c - ((c - y) + y);
+      curve = gate_curve(decay(a), y, c, (off - (minus_lo_ + minus_lo_)) + lost) * T(F::kDown);
     } else {
       // The square of any beta may leave the range.
       const T y = steps(a);
