@@ -179,7 +179,8 @@ template <class Problem, class Loop>
 void rows(const Problem& problem, const Loop loop, int64_t n, int outputs) {
   const SoftmaxUnits units(problem.dtype, problem.outer, problem.inner);
   const int64_t row = n * units.width;
-  const bool stream = units.count * row * static_cast<int64_t>(c10::elementSize(problem.dtype)) * outputs > cache_size();
+  const bool stream =
+      units.count * row * static_cast<int64_t>(c10::elementSize(problem.dtype)) * outputs > cache_size();
   at::parallel_for(0, units.count, std::max<int64_t>(1, kGrain / row),
                    [&](int64_t begin, int64_t end) { loop(problem, units, begin, end, stream); });
 }

@@ -152,8 +152,17 @@ ACTINIUM_HD Floats even_bfloat16(PairOfHalves v) { return _mm256_castsi256_ps(_m
 ACTINIUM_HD Floats odd_bfloat16(PairOfHalves v) {
   return _mm256_castsi256_ps(_mm256_and_si256(v, _mm256_set1_epi32(0xffff0000)));
 }
+// Both at once, in lanes of 16 bits. The lower halves carry into the upper ones where they and 0x7fff, or 0x8000 beside
+// an odd number, are 0x10000 or more; not into a NaN of ones alone, which has no room.
 ACTINIUM_HD PairOfHalves to_bfloat16(Floats even, Floats odd) {
-  return _mm256_blend_epi16(_mm256_srli_epi32(round_to_bfloat16(even), 16), round_to_bfloat16(odd), 0xaa);
+  const __m256i a = bits_of(even), b = bits_of(odd);
+  const __m256i upper = _mm256_blend_epi16(_mm256_srli_epi32(a, 16), b, 0xaa);
+  const __m256i lower = _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0xaa);
+  // avg adds 1 and halves
+  const __m256i half = _mm256_or_si256(_mm256_and_si256(upper, _mm256_set1_epi16(1)), _mm256_set1_epi16(0x7ffe));
+  const __m256i carry = _mm256_srli_epi16(_mm256_avg_epu16(lower, half), 15);
+  const __m256i room = _mm256_andnot_si256(upper, _mm256_set1_epi16(0x7fff));
+  return _mm256_add_epi16(upper, _mm256_min_epu16(carry, room));
 }
 
 ACTINIUM_HD Floats from_half(Halves v) { return _mm256_cvtph_ps(v); }
@@ -173,20 +182,19 @@ ACTINIUM_HD PairOfHalves to_half(Floats even, Floats odd) {
 
 // The first bytes of a register, an even number of them, from and to memory that ends there; the others are 0.
 #if defined(CPU_CAPABILITY_AVX512)
+// One bit for each.
+ACTINIUM_HD uint64_t first_bytes(int64_t bytes) { return bytes < 64 ? (uint64_t{1} << bytes) - 1 : ~uint64_t{0}; }
 template <class Register>
 ACTINIUM_HD Register load_part(const void* p, int64_t bytes) {
-  const uint64_t mask = bytes < 64 ? (uint64_t{1} << bytes) - 1 : ~uint64_t{0};
   if constexpr (sizeof(Register) == 64) {
-    return _mm512_maskz_loadu_epi8(mask, p);
+    return _mm512_maskz_loadu_epi8(first_bytes(bytes), p);
   } else {
-    return _mm256_maskz_loadu_epi8(static_cast<__mmask32>(mask), p);
+    return _mm256_maskz_loadu_epi8(static_cast<__mmask32>(first_bytes(bytes)), p);
   }
 }
-ACTINIUM_HD void store_part(void* p, __m512i v, int64_t bytes) {
-  _mm512_mask_storeu_epi8(p, bytes < 64 ? (uint64_t{1} << bytes) - 1 : ~uint64_t{0}, v);
-}
+ACTINIUM_HD void store_part(void* p, __m512i v, int64_t bytes) { _mm512_mask_storeu_epi8(p, first_bytes(bytes), v); }
 ACTINIUM_HD void store_part(void* p, __m256i v, int64_t bytes) {
-  _mm256_mask_storeu_epi8(p, static_cast<__mmask32>((uint64_t{1} << bytes) - 1), v);
+  _mm256_mask_storeu_epi8(p, static_cast<__mmask32>(first_bytes(bytes)), v);
 }
 #else
 // Ones in the first bytes.
