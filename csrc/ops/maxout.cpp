@@ -1,5 +1,6 @@
 // Maxout (Goodfellow et al. 2013): the largest of k pieces along a dim, with one byte of index for its gradient, and
 // the layer that makes the pieces by a matrix product.
+#include <ATen/ExpandUtils.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
@@ -261,8 +262,9 @@ struct BiasScatter {
   variable_list operator()(const variable_list& grads, const std::array<Tensor, 1>& saved, Wanted wanted) const {
     const SymInt& pieces = std::get<0>(numbers);
     const Tensor by_self = backward_op().call(grads[0], saved[0], pieces, -1, "piece");
-    const std::vector<SymInt> rows{-1, pieces, grads[0].sym_size(-1)};
-    return {by_self, wanted(1) ? by_self.reshape_symint(rows).sum(0) : Tensor()};
+    if (!wanted(1)) return {by_self, Tensor()};
+    const std::vector<SymInt> sums{by_self.sym_size(-1)}, sizes{pieces, grads[0].sym_size(-1)};
+    return {by_self, at::sum_to(by_self, sums).reshape_symint(sizes)};
   }
 };
 
@@ -283,20 +285,26 @@ Values bias_autograd(DispatchKeySet keys, const Tensor& self, const Tensor& bias
 
 Tensor linear_maxout(const Tensor& self, const Tensor& weight, const std::optional<Tensor>& bias) {
   const char* const op = "linear_maxout";
+  check_input(op, "self", self);
+  // autocast gives all of them one type
+  const bool autocast = at::autocast::is_autocast_enabled(self.device().type());
+  const auto check_beside = [&](const char* name, const Tensor& t) {
+    TORCH_CHECK_TYPE(autocast || t.scalar_type() == self.scalar_type(), op, ": ", name, " has dtype ", t.scalar_type(),
+                     ", but self has ", self.scalar_type());
+    TORCH_CHECK(t.device() == self.device(), op, ": ", name, " is on ", t.device(), ", but self is on ", self.device());
+  };
+  check_beside("weight", weight);
+  if (bias) check_beside("bias", *bias);
   TORCH_CHECK_VALUE(weight.dim() == 3, op, ": weight has shape ", shape_of(weight),
                     ", expected [pieces, units, features]");
   TORCH_CHECK_VALUE(self.dim() > 0 && self.sym_size(-1) == weight.sym_size(2), op, ": self has shape ", shape_of(self),
                     ", expected [..., ", weight.sym_size(2), "] for weight of shape ", shape_of(weight));
-  TORCH_CHECK_TYPE(
-      weight.scalar_type() == self.scalar_type() || at::autocast::is_autocast_enabled(self.device().type()), op,
-      ": weight has dtype ", weight.scalar_type(), ", but self has ", self.scalar_type());
   const SymInt pieces = weight.sym_size(0);
   TORCH_CHECK_VALUE(pieces >= 1 && pieces <= 256, op, ": weight has ", pieces, " pieces, expected 1 to 256");
   const Tensor products = at::linear(self, weight.flatten(0, 1));
   if (!bias) return forward_op().call(products, pieces, -1, "piece");
   TORCH_CHECK_VALUE(bias->sym_sizes() == weight.sym_sizes().slice(0, 2), op, ": bias has shape ", shape_of(*bias),
                     ", expected [", pieces, ", ", weight.sym_size(1), "] for weight of shape ", shape_of(weight));
-  // autocast has the product in a type of its own
   return std::get<0>(bias_op().call(products, bias->to(products.scalar_type())));
 }
 

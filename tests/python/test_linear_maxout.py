@@ -22,18 +22,19 @@ def composite(x, weight, bias=None):
     return (y if bias is None else y + bias).amax(-2)
 
 
-def inputs(dtype=torch.float64, shape=(2, 5, FEATURES), units=UNITS, bias=True, seed=0):
+def inputs(dtype=torch.float64, shape=(2, 5, FEATURES), units=UNITS, bias=True, seed=0, pieces=PIECES):
     random = torch.Generator().manual_seed(seed)
-    sizes = [shape, (PIECES, units, shape[-1])] + [(PIECES, units)] * bias
+    sizes = [shape, (pieces, units, shape[-1])] + [(pieces, units)] * bias
     numbers = [torch.randn(size, generator=random, dtype=torch.float64, device="cpu") for size in sizes]
     return tuple(t.to(torch.get_default_device(), dtype).requires_grad_() for t in numbers)
 
 
-@pytest.mark.parametrize("units", (1, 4, 33))
+@pytest.mark.parametrize("pieces", (1, PIECES))
+@pytest.mark.parametrize("units", (0, 1, 4, 33))
 @pytest.mark.parametrize("bias", (True, False))
 @pytest.mark.parametrize("shape", ((FEATURES,), (7, FEATURES), (2, 3, 5, FEATURES), (0, FEATURES), (3, 0)))
-def test_values_and_gradients(shape, bias, units, wide):
-    given = inputs(wide, shape, units, bias)
+def test_values_and_gradients(shape, bias, units, pieces, wide):
+    given = inputs(wide, shape, units, bias, pieces=pieces)
     y, want = ops.linear_maxout(*given), composite(*given)
     torch.testing.assert_close(y, want)
     g = torch.randn_like(want)
@@ -160,6 +161,11 @@ def test_errors():
         (ValueError, r"linear_maxout: bias has shape \[4, 3\], expected \[3, 4\]", (x, weight, bias.t())),
         (ValueError, "linear_maxout: weight has 257 pieces, expected 1 to 256", (x, torch.zeros(257, 1, FEATURES))),
         (TypeError, "linear_maxout: weight has dtype Double, but self has Float", (x, weight.double(), bias)),
+        (TypeError, "linear_maxout: bias has dtype Long, but self has Float", (x, weight, bias.long())),
+        (TypeError, "linear_maxout: bias has dtype Float, but self has BFloat16", (x.bfloat16(), weight.bfloat16(), bias)),
+        (TypeError, "linear_maxout: self has dtype Int, expected Float", (x.int(), weight.int(), None)),
+        (RuntimeError, f"linear_maxout: weight is on meta, but self is on {x.device}", (x, weight.to("meta"), None)),
+        (RuntimeError, f"linear_maxout: bias is on meta, but self is on {x.device}", (x, weight, bias.to("meta"))),
     ):  # fmt: skip
         with pytest.raises(error, match=message):
             ops.linear_maxout(*given)

@@ -99,7 +99,9 @@ void forward(const Maxout& problem, int64_t begin, int64_t end) {
   };
   for_stretches(problem, begin, end, [&](int64_t from, int64_t distance, int64_t to, int64_t count) {
     int64_t i = 0;
-    if (distance == 1) {
+    // One piece of one unit: positions are side by side, too, but share one bias.
+    const bool one_bias = kBias && problem.inner == 1;
+    if (distance == 1 && !one_bias) {
       for (; i + kStep <= count; i += kStep) {
         write(to + i, {problem.pieces, [&](int64_t j) {
                          const T piece = load<T>(input + from + i + j * problem.inner);
@@ -131,10 +133,8 @@ void forward(const Maxout& problem, int64_t begin, int64_t end) {
             load_some<T, scalar_t>(reinterpret_cast<const char*>(input + from + i * distance + j * problem.inner),
                                    distance * sizeof(scalar_t), n);
         if constexpr (!kBias) return piece;
-        // Side by side, all positions have the one bias of piece j.
         const auto* const added = bias + (to + i) % problem.inner + j * problem.inner;
-        return piece + load_some<T, scalar_t>(reinterpret_cast<const char*>(added),
-                                              problem.inner == 1 ? 0 : sizeof(scalar_t), n);
+        return piece + load_some<T, scalar_t>(reinterpret_cast<const char*>(added), one_bias ? 0 : sizeof(scalar_t), n);
       });
       store_some(values + to + i, n, largest.best);
       if constexpr (kIndices) {
