@@ -410,7 +410,7 @@ def gated(
     Args:
         input: the gate, or, without ``up``, gate and up packed along ``dim``, of shape ``(*, 2 H, *)``.
         activation: the name of an activation of one number: ``"swish"``, ``"gelu_tanh"``, ``"relu"``, ``"sigmoid"``,
-            ...; or ``"swiglu_clamped"``, which is :func:`swiglu_clamped`.
+            ...; or ``"swiglu_clamped"``, the unit of :func:`swiglu_clamped`, whose own ``layout`` is another.
         params: the activation's numbers in their order (``beta`` of swish, ``negative_slope`` of leaky_relu,
             ``alpha`` of elu); those that are left out have their defaults.
         up: of the shape and dtype of ``input``, which then is the gate.

@@ -260,8 +260,9 @@ void DiceImpl::pretty_print(std::ostream& stream) const {
 
 // ----------------------------------------------------------------------------------------------------------- Maxout
 
-MaxoutImpl::MaxoutImpl(const MaxoutOptions& options_) : options(options_) {}
-void MaxoutImpl::reset() {}
+MaxoutImpl::MaxoutImpl(const MaxoutOptions& options_) : options(options_) { reset(); }
+// A wrong argument is named here.
+void MaxoutImpl::reset() { actinium::maxout(torch::empty({0}), options.pieces(), /*dim=*/0, options.layout()); }
 
 torch::Tensor MaxoutImpl::forward(const torch::Tensor& input) {
   return actinium::maxout(input, options.pieces(), options.dim(), options.layout());
@@ -278,6 +279,7 @@ MaxoutLinearImpl::MaxoutLinearImpl(const MaxoutLinearOptions& options_) : option
 
 void MaxoutLinearImpl::reset() {
   const int64_t pieces = options.pieces(), units = options.out_features();
+  actinium::maxout(torch::empty({0}), pieces, /*dim=*/0);
   weight = register_parameter("weight", torch::empty({pieces, units, options.in_features()}));
   bias = register_parameter("bias", options.bias() ? torch::empty({pieces, units}) : torch::Tensor(),
                             /*requires_grad=*/options.bias());

@@ -23,12 +23,20 @@ torch::Tensor biased(const torch::Tensor& x, const torch::Tensor& bias, const st
                         : actinium::activate(x, activation, params);
 }
 
+// A wrong argument is named where a module is made, by the operator that it is for.
+void check_activation(const std::string& activation, const std::vector<double>& params) {
+  actinium::activate(torch::empty({0}), activation, params);
+}
+void check_gated(const std::string& activation, const std::vector<double>& params, const std::string& layout) {
+  actinium::gated(torch::empty({0}), activation, params, /*dim=*/-1, layout);
+}
+
 }  // namespace
 
 // ------------------------------------------------------------------------------------------------------ gated units
 
-GatedImpl::GatedImpl(const GatedOptions& options_) : options(options_) {}
-void GatedImpl::reset() {}
+GatedImpl::GatedImpl(const GatedOptions& options_) : options(options_) { reset(); }
+void GatedImpl::reset() { check_gated(options.activation(), options.params(), options.layout()); }
 
 torch::Tensor GatedImpl::forward(const torch::Tensor& input) {
   return actinium::gated(input, options.activation(), options.params(), options.dim(), options.layout());
@@ -46,6 +54,7 @@ GatedLinearBase<Derived>::GatedLinearBase(GatedLinearOptions options_) : options
 
 template <class Derived>
 void GatedLinearBase<Derived>::reset() {
+  check_gated(options.activation(), options.params(), options.layout());
   const auto linear = [&](const char* name, int64_t in, int64_t out) {
     return this->register_module(name, torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(options.bias())));
   };
@@ -71,12 +80,14 @@ template class GatedLinearBase<GatedLinearImpl>;
 template class GatedLinearBase<SwiGLUImpl>;
 template class GatedLinearBase<GEGLUImpl>;
 template class GatedLinearBase<ReGLUImpl>;
+template class GatedLinearBase<SwiGLUClampedImpl>;
 
 // ------------------------------------------------------------------------------------- layers with bias and activation
 
 LinearActImpl::LinearActImpl(const LinearActOptions& options_) : options(options_) { reset(); }
 
 void LinearActImpl::reset() {
+  check_activation(options.activation(), options.params());
   // Initialized as torch::nn::Linear is.
   const torch::nn::Linear linear(
       torch::nn::LinearOptions(options.in_features(), options.out_features()).bias(options.bias()));
@@ -104,7 +115,9 @@ Conv2dActImpl::Conv2dActImpl(const Conv2dActOptions& options_)
                      .bias(options_.conv().bias())
                      .padding_mode(options_.conv().padding_mode())),
       activation(options_.activation()),
-      params(options_.params()) {}
+      params(options_.params()) {
+  check_activation(activation, params);
+}
 
 torch::Tensor Conv2dActImpl::forward(const torch::Tensor& input) {
   namespace F = torch::nn::functional;

@@ -10,7 +10,7 @@ from actinium import functional as F
 from actinium.nn import init
 from actinium.nn.bias_act import Conv2dAct, LinearAct
 from actinium.nn.dice import Dice, SyncDice, convert_sync_dice, dice_state_dict
-from actinium.nn.gated import GEGLU, Gated, GatedLinear, ReGLU, SwiGLU
+from actinium.nn.gated import GEGLU, Gated, GatedLinear, ReGLU, SwiGLU, SwiGLUClamped
 from actinium.nn.softmax import BCEWithLogitsLoss, CrossEntropyLoss, LogSoftmax, Softmax
 
 # The dropouts are torch's own, here because a network of SELU needs them as it needs init.lecun_normal_.
@@ -41,6 +41,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "SwiGLU",
+    "SwiGLUClamped",
     "Swish",
     "SyncDice",
     "Tanh",
@@ -355,6 +356,7 @@ class Maxout(Module):
         self.pieces = pieces
         self.dim = dim
         self.layout = layout
+        F.maxout(torch.empty(0, device="cpu"), pieces, 0, layout)  # a wrong argument is named here
 
     def forward(self, input: Tensor) -> Tensor:
         return F.maxout(input, self.pieces, self.dim, self.layout)
@@ -390,6 +392,7 @@ class MaxoutLinear(Module):
         self, in_features: int, out_features: int, pieces: int, bias: bool = True, device=None, dtype=None
     ) -> None:
         super().__init__()
+        F.maxout(torch.empty(0, device="cpu"), pieces, 0)  # a wrong number is named here
         self.in_features = in_features
         self.out_features = out_features
         self.pieces = pieces

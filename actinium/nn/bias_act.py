@@ -40,6 +40,7 @@ class LinearAct(Linear):
         super().__init__(in_features, out_features, bias, device, dtype)
         self.activation = activation
         self.params = [float(p) for p in params]
+        F.activate(torch.empty(0, device="cpu"), activation, self.params)  # a wrong argument is named here
 
     def forward(self, input: Tensor) -> Tensor:
         product = torch.nn.functional.linear(input, self.weight)
@@ -100,6 +101,7 @@ class Conv2dAct(Conv2d):
         )
         self.activation = activation
         self.params = [float(p) for p in params]
+        F.activate(torch.empty(0, device="cpu"), activation, self.params)  # a wrong argument is named here
 
     def forward(self, input: Tensor) -> Tensor:
         convolved = self._conv_forward(input, self.weight, None)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Optional
 
+import torch
 from torch import Tensor
 from torch.nn import Linear, Module
 
@@ -36,6 +37,7 @@ class Gated(Module):
         self.params = [float(p) for p in params]
         self.dim = dim
         self.layout = layout
+        F.gated(torch.empty(0, device="cpu"), activation, self.params, None, -1, layout)  # a wrong argument is named here
 
     def forward(self, input: Tensor) -> Tensor:
         return F.gated(input, self.activation, self.params, None, self.dim, self.layout)
@@ -163,3 +165,35 @@ class ReGLU(GatedLinear):
         dtype=None,
     ) -> None:
         super().__init__(in_features, hidden_features, out_features, "relu", (), bias, layout, device, dtype)
+
+
+class SwiGLUClamped(GatedLinear):
+    r"""The feed-forward layer of gpt-oss, with :func:`actinium.functional.swiglu_clamped`; see :class:`GatedLinear`.
+
+    Its defaults are those of the published models, whose gates and ups take turns and whose projections have biases.
+
+    Args:
+        in_features, hidden_features, out_features, bias, layout: as of :class:`GatedLinear`.
+        limit: where the gate is cut off above, and up at both ends; not negative.
+        alpha: the slope of the sigmoid.
+
+    Shape:
+        ``(*, in_features)`` to ``(*, out_features)``.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        out_features: Optional[int] = None,
+        limit: float = 7.0,
+        alpha: float = 1.702,
+        bias: bool = True,
+        layout: str = "interleaved",
+        device=None,
+        dtype=None,
+    ) -> None:
+        params = (limit, alpha)
+        super().__init__(
+            in_features, hidden_features, out_features, "swiglu_clamped", params, bias, layout, device, dtype
+        )

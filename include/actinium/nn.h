@@ -537,6 +537,41 @@ class ACTINIUM_API ReGLUImpl : public GatedLinearBase<ReGLUImpl> {
 };
 TORCH_MODULE(ReGLU);
 
+struct SwiGLUClampedOptions {
+  SwiGLUClampedOptions(int64_t in_features, int64_t hidden_features)
+      : in_features_(in_features), hidden_features_(hidden_features) {}
+  /// The size of the input.
+  TORCH_ARG(int64_t, in_features);
+  /// The size of gate and of up.
+  TORCH_ARG(int64_t, hidden_features);
+  /// The size of the output; none for in_features.
+  TORCH_ARG(std::optional<int64_t>, out_features);
+  /// Where the gate is cut off above, and up at both ends; not negative.
+  TORCH_ARG(double, limit) = 7;
+  /// The slope of the sigmoid.
+  TORCH_ARG(double, alpha) = 1.702;
+  /// Whether the projections have biases.
+  TORCH_ARG(bool, bias) = true;
+  /// "gate_first", "gate_second" or "interleaved", so that weights of either order fit.
+  TORCH_ARG(std::string, layout) = "interleaved";
+};
+
+/// The feed-forward layer of gpt-oss, GatedLinear with swiglu_clamped. Its defaults are those of the published models.
+class ACTINIUM_API SwiGLUClampedImpl : public GatedLinearBase<SwiGLUClampedImpl> {
+ public:
+  static constexpr const char* kName = "SwiGLUClamped";
+  explicit SwiGLUClampedImpl(const SwiGLUClampedOptions& options_)
+      : GatedLinearBase(GatedLinearOptions(options_.in_features(), options_.hidden_features())
+                            .out_features(options_.out_features())
+                            .activation("swiglu_clamped")
+                            .params({options_.limit(), options_.alpha()})
+                            .bias(options_.bias())
+                            .layout(options_.layout())) {}
+  SwiGLUClampedImpl(int64_t in_features, int64_t hidden_features)
+      : SwiGLUClampedImpl(SwiGLUClampedOptions(in_features, hidden_features)) {}
+};
+TORCH_MODULE(SwiGLUClamped);
+
 // ------------------------------------------------------------------------------------- layers with bias and activation
 
 struct LinearActOptions {

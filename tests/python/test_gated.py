@@ -463,8 +463,19 @@ WRONG = [
     (lambda: ops.swiglu(X[:, :5]), ValueError, "swiglu: self has size 5 along dim -1"),
     (lambda: ops.reglu(X, X[:2]), ValueError, "reglu: up has shape [2, 6], but gate has [4, 6]"),
     (lambda: ops.geglu(X, X, "erf"), ValueError, "geglu: approximate='erf', expected 'none' or 'tanh'"),
-    (lambda: ops.swiglu_clamped(X, -1.0), ValueError, "limit=-1, expected a number that is not negative"),
-    (lambda: ops.swiglu_clamped(X, torch.nan), ValueError, "limit=nan, expected a number that is not negative"),
+    (
+        lambda: ops.swiglu_clamped(X, -1.0),
+        ValueError,
+        "swiglu_clamped: limit=-1, expected a number that is not negative",
+    ),
+    (
+        lambda: ops.swiglu_clamped(X, X, torch.nan),
+        ValueError,
+        "swiglu_clamped: limit=nan, expected a number that is not negative",
+    ),
+    (lambda: actinium.nn.Gated("foo"), ValueError, "gated: activation='foo', expected one of mish, swish, "),
+    (lambda: actinium.nn.SwiGLU(6, 5, layout="first"), ValueError, "gated: layout='first', expected 'gate_first'"),
+    (lambda: actinium.nn.SwiGLUClamped(6, 5, limit=-1), ValueError, "gated: limit=-1, expected a number that is not"),
     (
         lambda: ops.gated_backward(X[:3], X, X, "swish"),
         ValueError,
@@ -493,6 +504,7 @@ MODULES = {
     "SwiGLU": lambda **k: actinium.nn.SwiGLU(6, 10, bias=True, **k),
     "GEGLU": lambda **k: actinium.nn.GEGLU(6, 10, approximate="tanh", **k),
     "ReGLU": lambda **k: actinium.nn.ReGLU(6, 10, layout="interleaved", **k),
+    "SwiGLUClamped": lambda **k: actinium.nn.SwiGLUClamped(6, 10, 4, limit=0.5, **k),
 }
 every_module = pytest.mark.parametrize("make", MODULES.values(), ids=MODULES.keys())
 
@@ -523,6 +535,13 @@ def test_reprs_and_state():
     assert list(actinium.nn.SwiGLU(6, 10, bias=True).state_dict()) == biased
     with pytest.raises(ValueError, match="GEGLU: approximate='erf'"):
         actinium.nn.GEGLU(6, 10, approximate="erf")
+
+
+def test_the_layer_of_gpt_oss():
+    layer, x = actinium.nn.SwiGLUClamped(6, 10), 20 * torch.randn(3, 6)
+    gate, up = layer.gate_up_proj(x).unflatten(-1, (10, 2)).unbind(-1)
+    gate, up = gate.clamp(max=7), up.clamp(-7, 7)
+    torch.testing.assert_close(layer(x), layer.down_proj(gate * torch.sigmoid(1.702 * gate) * (up + 1)))
 
 
 @every_packing
