@@ -235,7 +235,7 @@ class Pool:
                 raise InterruptedError
             process = subprocess.Popen(
                 chunk.command(self.worker),
-                env=os.environ | {"ATEN_CPU_CAPABILITY": chunk.capability},
+                env=machine.restricted_to(chunk.capability),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -507,8 +507,7 @@ terms, in which its float32 errors are counted, and half a unit of the result mo
 WHY = """\
 Why, and what was tried. Processors without AVX2 (`default`) have no fused multiply-add, and float64, which has nothing
 wider to be computed in there, rounds twice where the others round once; fused operations in the 80 bits of the x87 meet
-the bound and are many times slower than torch's own kernels. QuickGELU's f'' takes beta into the difference 2 beta -
-beta^2 |x|, which is rounded; what that loses could be kept by three operations more, which has not been tried.
+the bound and are many times slower than torch's own kernels.
 """
 
 

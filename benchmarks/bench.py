@@ -114,8 +114,9 @@ def plan(given: argparse.Namespace, native: str) -> list[Row]:
 
 def environment(capability: str, allocator: str) -> dict[str, str]:
     """Of a worker."""
-    variables = os.environ | {
-        "ATEN_CPU_CAPABILITY": capability.lower(),
+    import machine
+
+    variables = machine.restricted_to(capability) | {
         "TORCHINDUCTOR_CACHE_DIR": str(BUILD / "inductor"),
         "TORCHINDUCTOR_COMPILE_THREADS": "1",  # no pool of idle processes
         "PYTHONUNBUFFERED": "1",

@@ -40,6 +40,19 @@ def commit() -> str:
     return name.stdout.strip()
 
 
+# What holds the libraries behind some of torch's kernels, oneDNN (GELU) and MKL (tanh), to torch's own instruction set.
+LIBRARIES = {
+    "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
+    "default": {"ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+}
+
+
+def restricted_to(capability: str) -> dict[str, str]:
+    """The environment of a process in which nothing uses more than this instruction set."""
+    name = capability.lower()
+    return os.environ | {"ATEN_CPU_CAPABILITY": name} | LIBRARIES.get(name, {})
+
+
 def describe() -> dict:
     return {
         "date": datetime.date.today().isoformat(),

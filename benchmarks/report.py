@@ -327,6 +327,9 @@ WHY_SLOWER = """Known reasons.
   elements; PReLU's own work is a comparison and a product, so that it shows there longest.
 - Swish's beta is an argument that the builtin SiLU does not have; Python and the dispatcher must carry it, which shows
   at 64 elements, where Mish, without an argument, is as fast as its builtin or faster.
+- GELU (with erf) of contiguous float32 and bfloat16 tensors is oneDNN's in torch. With AVX-512 that is a table of
+  polynomials, which one permutation looks up, and no exponential; left of -1 it loses digits, and of -6 all of them
+  ([accuracy.md](accuracy.md)). `accelerate()` takes it over all the same: results that are right cost little more.
 - A strided input of Swish with a tensor beta and of Maxout is copied first, since the loops over channels want dense
   memory.
 """
