@@ -2,6 +2,7 @@
 // The one loop of every pass of every pointwise activation and gate, over rows of any stride.
 #include "csrc/cpu/io.h"
 #include "csrc/cpu/kernels.h"
+#include "csrc/math/coarse.h"
 #include "csrc/passes.h"
 
 namespace actinium::cpu::CPU_CAPABILITY {
@@ -12,13 +13,36 @@ template <Pass pass, class T>
 using Several = std::conditional_t<!ACTINIUM_VECTORIZED, T,
                                    std::conditional_t<outputs_of(pass) == 2, math::Pair<T>, math::Pair<math::Pair<T>>>>;
 
+// What a formula computes in, in vectors W: the 8 digits of bfloat16 hide what Coarse leaves out.
+template <class scalar_t, class W>
+using number_t =
+    std::conditional_t<ACTINIUM_VECTORIZED && std::is_same_v<scalar_t, c10::BFloat16>, math::Coarse<true, W>, W>;
+
+// The formula of a pass, for vectors of elements of scalar_t.
+template <template <class> class Activation, Pass pass, class scalar_t, class W>
+struct Body {
+  using Number = number_t<scalar_t, W>;
+  using Formula = PassFormula<Activation, pass, Number>;
+  static constexpr int kOutputs = Formula::kOutputs, kInputs = Formula::kInputs;
+
+  explicit ACTINIUM_HD Body(const double* params) : formula{Activation<Number>(params)} {}
+
+  ACTINIUM_HD void operator()(const W* in, W* out) const {
+    Number x[kInputs], y[kOutputs];
+    for (int k = 0; k < kInputs; ++k) x[k] = Number(in[k]);
+    formula(x, y);
+    for (int k = 0; k < kOutputs; ++k) out[k] = static_cast<W>(y[k]);
+  }
+
+  Formula formula;
+};
+
 template <template <class> class Activation, Pass pass, class scalar_t>
 struct Row {
   using T = compute_t<scalar_t>;
-  static constexpr int kOutputs = PassFormula<Activation, pass, T>::kOutputs;
-  static constexpr int kInputs = PassFormula<Activation, pass, T>::kInputs;
   template <class W>
-  using Body = PassFormula<Activation, pass, W>;
+  using Body = Body<Activation, pass, scalar_t, W>;
+  static constexpr int kOutputs = Body<T>::kOutputs, kInputs = Body<T>::kInputs;
 
   char* out[kOutputs];
   const char* in[kInputs];
@@ -164,7 +188,7 @@ void loop(const double* params, const Block& block) {
   using T = compute_t<scalar_t>;
   using W = Several<pass, T>;
   using Row = Row<Activation, pass, scalar_t>;
-  const PassFormula<Activation, pass, T> narrow{Activation<T>(params)};
+  const typename Row::template Body<T> narrow(params);
   const Row first(block, 0);
   const bool dense = first.dense();
   if (!(dense || first.interleaved()) || block.n < kLanes<W>) {
@@ -174,7 +198,7 @@ void loop(const double* params, const Block& block) {
     }
     return;
   }
-  const PassFormula<Activation, pass, W> wide{Activation<W>(params)};
+  const typename Row::template Body<W> wide(params);
   for (int64_t r = 0; r < block.rows; ++r) {
     Row row(block, r);
     bool stream = block.stream;

@@ -121,9 +121,9 @@ struct Gelu {
 };
 
 // exp(a^2/2) Phi(-a) by a polynomial in t = 1 / (1 + a / kScale).
-template <bool kWide>
-struct Gelu<Coarse<kWide>> {
-  using T = Coarse<kWide>;
+template <bool kWide, class V>
+struct Gelu<Coarse<kWide, V>> {
+  using T = Coarse<kWide, V>;
 
   explicit ACTINIUM_HD Gelu(const double* /*params*/) {}
 
@@ -145,7 +145,7 @@ struct Gelu<Coarse<kWide>> {
 
  private:
   using P = Prim<T>;
-  using Exp = CoarseExp<kWide>;
+  using Exp = CoarseExp<kWide, V>;
   static constexpr float kTail = 15.f, kScale = 2.5f, kPeak = 0.39894228040143267793994605993438f;
 
   static ACTINIUM_HD Exp bell(T a) { return Exp::of_product(a, T(-0.5f) * a, T(-0.5f * Exp::kUnit) * a); }

@@ -121,9 +121,9 @@ struct GeluTanh {
 };
 
 // With v = x (A + B x^2), e = exp(v): x e / (1 + e), and the derivatives as in gate.h.
-template <bool kWide>
-struct GeluTanh<Coarse<kWide>> {
-  using T = Coarse<kWide>;
+template <bool kWide, class V>
+struct GeluTanh<Coarse<kWide, V>> {
+  using T = Coarse<kWide, V>;
 
   explicit ACTINIUM_HD GeluTanh(const double* /*params*/) {}
 
@@ -149,7 +149,7 @@ struct GeluTanh<Coarse<kWide>> {
 
  private:
   using P = Prim<T>;
-  using Exp = CoarseExp<kWide>;
+  using Exp = CoarseExp<kWide, V>;
   static constexpr float kA = 1.5957691216057307117597842397375f, kB = 0.071354816272600248776338752279864f;
   // From kFlat on the gate is 1, and from kTail on 0.
   static constexpr float kFlat = 8, kTail = kWide ? 12 : 9;

@@ -97,9 +97,9 @@ struct Mish {
 
 // With d = e^2 + 2e + 2: x e (e + 2) / d, e (4 (x + 1) + e (4x + 6 + e (4 + e))) / d^2, and
 // f'' = 4 (e / d) ((2 + x) / d + (e / d) (2 (1 - x) + 4x / d)).
-template <bool kWide>
-struct Mish<Coarse<kWide>> {
-  using T = Coarse<kWide>;
+template <bool kWide, class V>
+struct Mish<Coarse<kWide, V>> {
+  using T = Coarse<kWide, V>;
 
   explicit ACTINIUM_HD Mish(const double* /*params*/) {}
 
@@ -136,7 +136,7 @@ struct Mish<Coarse<kWide>> {
  private:
   using P = Prim<T>;
   using Mask = typename P::Mask;
-  using Exp = CoarseExp<kWide>;
+  using Exp = CoarseExp<kWide, V>;
   // From kOne on f(x) = x and f'(x) = 1; from kTail on all is 0 on the left.
   static constexpr float kOne = 20, kTail = kWide ? 200 : 80;
 

@@ -161,9 +161,9 @@ struct SwishFormula {
 };
 
 // With e = exp(beta x): x e / (1 + e), and the derivatives as in gate.h.
-template <bool kWide, bool kUnit, bool kTwoParts>
-struct SwishFormula<Coarse<kWide>, kUnit, kTwoParts> {
-  using T = Coarse<kWide>;
+template <bool kWide, class V, bool kUnit, bool kTwoParts>
+struct SwishFormula<Coarse<kWide, V>, kUnit, kTwoParts> {
+  using T = Coarse<kWide, V>;
 
   explicit ACTINIUM_HD SwishFormula(const double* params) : SwishFormula(T(static_cast<float>(params[0]))) {}
 
@@ -206,7 +206,7 @@ struct SwishFormula<Coarse<kWide>, kUnit, kTwoParts> {
 
  private:
   using P = Prim<T>;
-  using Exp = CoarseExp<kWide>;
+  using Exp = CoarseExp<kWide, V>;
   // Larger ones are ReLU for every x as well.
   static constexpr float kHuge = kWide ? 0x1p127f : 0x1p60f;
   // From kFlat on the gate is 1, and from kTail on 0.

@@ -26,7 +26,7 @@ struct Tanh {
 
   ACTINIUM_HD T f(T x) const {
     const T a = P::min(T(kFlat), P::abs(x));
-    const Exp<T> e = exp(T(-2) * a, Real(0));
+    const Exp<T> e = exp_minus_two(a);
     // 1 - e and 1 + e
     const T less = P::fnma(e.scale, e.p, T(1) - e.scale), more = P::fma(e.scale, e.p, T(1) + e.scale);
     return P::with_sign(P::div(less, more), x);
@@ -47,6 +47,16 @@ struct Tanh {
   // tanh is 1 from here on
   static constexpr Real kFlat = 20;
 
+  // exp(-2a), in units of octaves where 8 digits hide what the reduction loses
+  static ACTINIUM_HD Exp<T> exp_minus_two(T a) {
+    if constexpr (kIsWide<T>) {
+      const T octaves = T(-2 * ExpTable<Real>::kPerLn2), round = T(exp_round(Real(0)));
+      const T u = P::fma(a, octaves, round);
+      const T r = P::fma(a, octaves, P::neg(u - round));
+      return {P::exp2i(u), r * CoarseTable::exp2m1(r)};
+    }
+    return exp(T(-2) * a, Real(0));
+  }
   // exp(-2|x|), lifted
   static ACTINIUM_HD Exp<T> decay(T x) { return exp(T(-2) * P::min(T(F::kTail / 2), P::abs(x)), F::kLift); }
 };

@@ -106,7 +106,7 @@ def test_formulas_are_told_from_kernels():
         0,
     )
     assert sass.formula("PassFormula<Mish, 2, float>") == ("Pointwise", "mish", "double backward", 3, 2, 0)
-    assert sass.formula("Bias<Gelu>::Backward<Coarse<true> >") == ("Bias", "gelu", "backward", 2, 1, 1)
+    assert sass.formula("Bias<Gelu>::Backward<Coarse<true, float> >") == ("Bias", "gelu", "backward", 2, 1, 1)
     assert sass.formula("DiceGateForward<float>") == ("Channels", "dice gate", "forward", 1, 1, 0)
     assert sass.formula("BinaryCrossEntropyEachTargetBackward<float>")[1:3] == (
         "binary cross entropy",

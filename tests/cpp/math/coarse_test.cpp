@@ -1,5 +1,5 @@
-// The forms for 16-bit results, which only CUDA uses, with the device's two approximations off by as much as they may
-// be, in either direction.
+// The forms for 16-bit results as CUDA uses them, with the device's two approximations off by as much as they may be, in
+// either direction. Those in vectors are seen where every input goes through the operators (accuracy_test.cpp).
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 #include <gtest/gtest.h>
