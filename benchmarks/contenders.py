@@ -108,10 +108,10 @@ def _side(namespace, name: str) -> Side:
     return Side(op.default, op.out, backward.default, kept=op.default if name == "relu" else None)
 
 
-def _from_result(name: str, backward: Callable, more: str = "") -> Side:
+def _from_result(name: str, backward: Callable) -> Side:
     """The backward takes the result."""
     op = getattr(aten, name)
-    return Side(op.default, op.out, backward, backward_arguments="g, x" + more, kept=op.default)
+    return Side(op.default, op.out, backward, kept=op.default)
 
 
 def _quick_gelu_backward(g: Tensor, kept: tuple[Tensor, Tensor]) -> Tensor:
@@ -147,7 +147,14 @@ _BUILTINS = {
         _quick_gelu_backward,
         kept=lambda x: (x, torch.sigmoid(1.702 * x)),
     ),
-    "relu": _from_result("relu", aten.threshold_backward.default, ", 0"),
+    "relu": Side(
+        aten.relu.default,
+        aten.clamp_min.out,  # relu.out is this and a copy
+        aten.threshold_backward.default,
+        out_arguments="x, 0, out=y",
+        backward_arguments="g, x, 0",
+        kept=aten.relu.default,
+    ),
     "leaky_relu": Side(
         aten.leaky_relu.default,
         aten.leaky_relu.out,

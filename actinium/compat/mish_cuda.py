@@ -29,10 +29,13 @@ def install(name: str = "mish_cuda") -> None:
         name: another name that it is to be found by. The models of ScaledYOLOv4's branch yolov4-large ask for
             ``"mc.build.lib.mish_mish"``. Packages above it that have not been imported are empty from then on.
     """
-    sys.modules[name] = sys.modules[__name__]
+    module = sys.modules[name] = sys.modules[__name__]
     # Unpickling imports them.
-    while name := name.rpartition(".")[0]:
-        sys.modules.setdefault(name, ModuleType(name))
+    while "." in name:
+        name, _, child = name.rpartition(".")
+        package = sys.modules.setdefault(name, ModuleType(name))
+        setattr(package, child, module)
+        module = package
 
 
 def mish_forward(input: Tensor, out: Optional[Tensor] = None) -> Tensor:
@@ -64,8 +67,8 @@ def mish_backward(input: Tensor, grad_out: Tensor) -> Tensor:
 
 
 class MishCudaFunction:
-    """Called as ``MishCudaFunction.apply(input)``. The operator has gradients of its own and needs no
-    ``torch.autograd.Function``, which would have neither forward mode nor ``torch.func``."""
+    """Called as ``MishCudaFunction.apply(input)``. It is no ``torch.autograd.Function``, which would have neither
+    forward mode nor ``torch.func``, and has no ``forward`` and ``backward``: the operator has gradients of its own."""
 
     @staticmethod
     def apply(inp: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from typing import Any, Optional
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import Module, Parameter
 
 from actinium import functional as F
@@ -22,7 +21,7 @@ class Dice(Module):
         num_features: the number of channels ``C``.
         eps: added to the variance.
         momentum: weight of a batch in the running statistics; None for the average over all batches.
-        alpha: the value that the slopes start from.
+        alpha: the value that the slopes start from; None for standard normal numbers.
         shared_alpha: one slope for all channels.
         track_running_stats: keep running statistics; without, the batch's are used in evaluation, too.
         dim: the dim of the channels.
@@ -64,7 +63,7 @@ class Dice(Module):
     num_features: int
     eps: float
     momentum: Optional[float]
-    initial_alpha: float
+    initial_alpha: Optional[float]
     shared_alpha: bool
     track_running_stats: bool
     dim: int
@@ -79,7 +78,7 @@ class Dice(Module):
         num_features: int,
         eps: float = 1e-8,
         momentum: Optional[float] = 0.1,
-        alpha: float = 0.0,
+        alpha: Optional[float] = 0.0,
         shared_alpha: bool = False,
         track_running_stats: bool = True,
         dim: int = -1,
@@ -101,12 +100,16 @@ class Dice(Module):
         by_row = statistics in ("row", "row_norm")
         if by_row and not (shared_alpha and weight is None and bias is None):
             raise ValueError(f"Dice: {statistics=} takes one slope (shared_alpha=True), no weight and no bias")
+        if not eps >= 0:
+            raise ValueError(f"Dice: {eps=}, expected a number that is not negative")
+        if momentum is not None and not 0 <= momentum <= 1:
+            raise ValueError(f"Dice: {momentum=}, expected 0 to 1, or None for the average of all batches")
         if statistics == "running" and not track_running_stats:
             raise ValueError("Dice: statistics='running' takes track_running_stats=True")
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
-        self.initial_alpha = float(alpha)
+        self.initial_alpha = None if alpha is None else float(alpha)
         self.shared_alpha = shared_alpha
         self.track_running_stats = track_running_stats and not by_row
         self.dim = dim
@@ -153,10 +156,7 @@ class Dice(Module):
         """
         if name not in _PRESETS:
             raise ValueError(f"Dice.preset: {name=}, expected one of {', '.join(map(repr, _PRESETS))}")
-        module = cls(num_features, **(_PRESETS[name] | options))
-        if name == "torch-rechub" and "alpha" not in options:
-            torch.nn.init.normal_(module.alpha)
-        return module
+        return cls(num_features, **(_PRESETS[name] | options))
 
     def reset_running_stats(self) -> None:
         if self.track_running_stats:
@@ -166,7 +166,10 @@ class Dice(Module):
 
     def reset_parameters(self) -> None:
         self.reset_running_stats()
-        torch.nn.init.constant_(self.alpha, self.initial_alpha)
+        if self.initial_alpha is None:
+            torch.nn.init.normal_(self.alpha)
+        else:
+            torch.nn.init.constant_(self.alpha, self.initial_alpha)
         if self.weight is not None:
             torch.nn.init.constant_(self.weight, self.initial_weight)
         if self.bias is not None:
@@ -264,7 +267,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "deepctr-torch": {"weight": 1.0, "bias": 0.0},
     "tzrec": {"eps": 1e-5},
     "fuxictr": {"eps": 1e-9, "momentum": 0.01},
-    "torch-rechub": {"eps": 1e-3, "dim": 1, "shared_alpha": True, "statistics": "row_norm"},
+    "torch-rechub": {"eps": 1e-3, "dim": 1, "shared_alpha": True, "statistics": "row_norm", "alpha": None},
 }
 
 # The last part of the names under which they keep what we do.
@@ -275,7 +278,7 @@ _BATCH_NORM = {
 }
 _KERAS = {"running_mean": "moving_mean", "running_var": "moving_variance"}
 _NAMES: dict[str, dict[str, str]] = {
-    "din": {"alpha": "alpha.*", "weight": "beta.*"} | _KERAS,
+    "din": {"alpha": "alpha.*", "weight": r"beta(?!\d_power).*"} | _KERAS,  # and not what Adam keeps
     "dien": {"alpha": "alpha.*"},
     "deepctr": {"alpha": "dice_alpha"} | _KERAS,
     "deepctr-torch": {"alpha": "alpha", "weight": r"bn\.weight", "bias": r"bn\.bias"} | _BATCH_NORM,
@@ -291,7 +294,8 @@ def dice_state_dict(preset: str, state_dict: Mapping[str, Any], prefix: str = ""
     Args:
         preset: the library, as :meth:`Dice.preset` names it.
         state_dict: tensors, or arrays as TensorFlow gives them, by name; that of a whole model, too.
-        prefix: how the names of this Dice begin, such as ``"dnn.1."`` or ``"dice_1/"``.
+        prefix: how the names of this Dice begin, such as ``"dnn.1."`` or ``"dice_1/"``; of ``"din"`` and ``"dien"`` the
+            name of the layer, ``"dice_1"``, whose variables are ``alphadice_1``, ``betadice_1`` and ``dice_1/...``.
 
     Returns:
         Tensors under the names of :class:`Dice`.
@@ -302,6 +306,10 @@ def dice_state_dict(preset: str, state_dict: Mapping[str, Any], prefix: str = ""
     """
     if preset not in _NAMES:
         raise ValueError(f"dice_state_dict: {preset=}, expected one of {', '.join(map(repr, _NAMES))}")
+    if preset in ("din", "dien") and prefix:
+        layer, prefix = prefix.rstrip("/"), ""
+        own = re.compile(rf"(.*/)?((alpha|beta){re.escape(layer)}|{re.escape(layer)}/.*)(:\d+)?")
+        state_dict = {key: value for key, value in state_dict.items() if own.fullmatch(key)}
     # "dice/batch_normalization/moving_mean:0" ends with what says what it is.
     ends = {
         key: re.sub(r":\d+$", "", key[len(prefix) :]).split("/")[-1] for key in state_dict if key.startswith(prefix)
@@ -323,41 +331,41 @@ def dice_state_dict(preset: str, state_dict: Mapping[str, Any], prefix: str = ""
 # ----------------------------------------------------------------------------------------------- many processes
 
 
-class _GroupStatistics(torch.autograd.Function):
+class _AllReduce(torch.autograd.Function):
+    """The sum over all processes of a group, differentiable any number of times.
+
+    Each process has a loss of its own, and gradients are those of the sum of the losses.
+    """
+
+    @staticmethod
+    def forward(ctx, rows, group):
+        ctx.group = group
+        total = rows.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total, group=group)
+        return total
+
+    @staticmethod
+    def backward(ctx, grad):
+        return _AllReduce.apply(grad, ctx.group), None
+
+
+def _group_statistics(input: Tensor, mask: Optional[Tensor], dim: int, group: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, biased variance and number of the values that all processes of a group have in a channel."""
-
-    @staticmethod
-    def forward(ctx, input, mask, dim, group):
-        mean, var, count = torch.ops.actinium._dice_stats(input, mask, dim)
-        # A row of one all-reduce for each process: sums of squares would not merge without a loss of digits.
-        rows = mean.new_zeros(dist.get_world_size(group), 2 * mean.numel() + 1, dtype=torch.float64)
-        # A process without values has no mean.
-        rows[dist.get_rank(group)] = torch.where(count > 0, torch.cat((mean, var, count.reshape(1))), 0)
-        dist.all_reduce(rows, group=group)
-        means, variances, counts = rows.split((mean.numel(), mean.numel(), 1), dim=1)
-        total = counts.sum()
-        # Chan, Golub and LeVeque 1979: what is between the processes adds to what is within.
-        center = (counts * means).sum(0) / total
-        spread = (counts * (variances + (means - center).square())).sum(0) / total
-        mean, var = center.to(mean.dtype), spread.to(var.dtype)
-        ctx.save_for_backward(input, mask, mean, total)
-        ctx.dim, ctx.group = dim, group
-        ctx.mark_non_differentiable(total)
-        return mean, var, total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad_mean, grad_var, _):
-        input, mask, mean, total = ctx.saved_tensors
-        sums = torch.stack((grad_mean, grad_var))
-        dist.all_reduce(sums, group=ctx.group)
-        shape = [1] * input.dim()
-        shape[ctx.dim] = -1
-        by_mean, by_var = ((sums / total).to(sums.dtype)[i].reshape(shape) for i in range(2))
-        grad = by_mean + 2 * by_var * (input - mean.reshape(shape))
-        if mask is not None:
-            grad = torch.where(mask.unsqueeze(ctx.dim), grad, 0)
-        return grad, None, None, None
+    mean, var, count = torch.ops.actinium._dice_stats(input, mask, dim)
+    # A row of one all-reduce for each process: sums of squares would not merge without a loss of digits.
+    row = torch.cat((mean, var, count.detach().reshape(1))).double()
+    rows = row.new_zeros(dist.get_world_size(group), row.numel())
+    # A process without values has no mean.
+    rows = rows.index_copy(
+        0, torch.tensor([dist.get_rank(group)], device=row.device), torch.where(count > 0, row, 0).unsqueeze(0)
+    )
+    means, variances, counts = _AllReduce.apply(rows, group).split((mean.numel(), mean.numel(), 1), dim=1)
+    counts = counts.detach()
+    total = counts.sum()
+    # Chan, Golub and LeVeque 1979: what is between the processes adds to what is within.
+    center = (counts * means).sum(0) / total
+    spread = (counts * (variances + (means - center).square())).sum(0) / total
+    return center.to(mean.dtype), spread.to(var.dtype), total
 
 
 class SyncDice(Dice):
@@ -365,9 +373,10 @@ class SyncDice(Dice):
     :class:`torch.nn.BatchNorm1d`; see :func:`convert_sync_dice`.
 
     In training it computes what one process with all batches would: their sizes may differ, and some may be empty. It
-    takes one all-reduce in the forward and one in the backward, which all processes must come to. In evaluation, with
-    statistics other than ``"batch"``, and without ``torch.distributed`` it is :class:`Dice`. There is no second
-    derivative in training.
+    takes one all-reduce in the forward and one in the backward, which all processes must come to; derivatives of any
+    order are there. In evaluation, with statistics other than ``"batch"``, and without ``torch.distributed`` it is
+    :class:`Dice`. It can be traced and exported as a Dice is only where it is one, and not scripted; with a process
+    group it cannot be copied or pickled, as the group cannot.
 
     Args:
         num_features, options: as :class:`Dice` takes them.
@@ -384,10 +393,18 @@ class SyncDice(Dice):
     def forward(self, input: Tensor, mask: Optional[Tensor] = None) -> Tensor:
         if not (self.training and self.statistics == "batch" and dist.is_available() and dist.is_initialized()):
             return super().forward(input, mask)
+        torch.ops.actinium._dice_check(
+            *(input, self.alpha, self.running_mean, self.running_var, self.momentum or 0.0, self.eps, self.dim),
+            *(mask, self.weight, self.bias, self.eps_mode),
+        )
         # The gradients of the gate and of the statistics meet before they are rounded.
         wide = input.to(torch.promote_types(input.dtype, torch.float32))
-        mean, var, total = _GroupStatistics.apply(wide, mask, self.dim, self.process_group)
-        torch._assert_async(total > 1, "SyncDice: expected more than 1 value per channel when training")
+        mean, var, total = _group_statistics(wide, mask, self.dim, self.process_group)
+        torch._assert_async(
+            total > 1,
+            "SyncDice: expected more than 1 value per channel when training, got input of shape "
+            f"{list(input.shape)} with channels along dim {self.dim}, and no more in other processes",
+        )
         output = torch.ops.actinium._dice_with_stats(
             wide, self.alpha, mean, var, self.weight, self.bias, self.eps, self.eps_mode, self.dim
         ).to(input.dtype)
@@ -407,33 +424,15 @@ def convert_sync_dice(module: Module, process_group: Any = None) -> Module:
     """Makes a :class:`SyncDice` of each :class:`Dice` in a model.
 
     Args:
-        module: the model; it is changed, but for a Dice itself, which is not a part of anything.
+        module: the model, or a Dice; it is changed.
         process_group: whose batches are one; None for all processes.
 
     Returns:
-        The model, or the SyncDice. Parameters and buffers are the very tensors that they were.
+        The model, or the SyncDice. Modules, their parameters, buffers and hooks are the very ones that they were; only
+        the class of each Dice is another. Subclasses of Dice, which may compute something else, stay as they are.
     """
-    if type(module) is not Dice:
-        for name, child in module.named_children():
-            setattr(module, name, convert_sync_dice(child, process_group))
-        return module
-    sync = SyncDice(
-        module.num_features,
-        module.eps,
-        module.momentum,
-        module.initial_alpha,
-        module.shared_alpha,
-        module.track_running_stats,
-        module.dim,
-        device="meta",
-        weight=module.initial_weight,
-        bias=module.initial_bias,
-        eps_mode=module.eps_mode,
-        unbiased=module.unbiased,
-        statistics=module.statistics,
-        process_group=process_group,
-    )
-    for name in ("alpha", "weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
-        setattr(sync, name, getattr(module, name))
-    sync.train(module.training)
-    return sync
+    for part in module.modules():
+        if type(part) is Dice:
+            part.__class__ = SyncDice
+            part.process_group = process_group
+    return module

@@ -37,7 +37,8 @@ class Gated(Module):
         self.params = [float(p) for p in params]
         self.dim = dim
         self.layout = layout
-        F.gated(torch.empty(0, device="cpu"), activation, self.params, None, -1, layout)  # a wrong argument is named here
+        # A wrong argument is named here.
+        F.gated(torch.empty(0, device="cpu"), activation, self.params, None, -1, layout)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.gated(input, self.activation, self.params, None, self.dim, self.layout)

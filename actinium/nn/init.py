@@ -24,6 +24,7 @@ def lecun_normal_(tensor: Tensor, generator: Optional[torch.Generator] = None) -
 
     Raises:
         ValueError: ``tensor`` has fewer than 2 dims.
+        TypeError: ``tensor`` is no tensor.
 
     From LeCun et al., "Efficient BackProp", 1998, section 4.6, and Klambauer et al., "Self-Normalizing Neural
     Networks", 2017, arXiv:1706.02515, section "Initialization".
@@ -34,4 +35,8 @@ def lecun_normal_(tensor: Tensor, generator: Optional[torch.Generator] = None) -
         >>> actinium.nn.init.lecun_normal_(layer.weight)
         >>> torch.nn.init.zeros_(layer.bias)
     """
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"lecun_normal_: tensor is {tensor!r}, expected a Tensor")
+    if tensor.dim() < 2:
+        raise ValueError(f"lecun_normal_: tensor has shape {list(tensor.shape)}, expected at least 2 dims")
     return torch.nn.init.kaiming_normal_(tensor, nonlinearity="linear", generator=generator)

@@ -391,7 +391,8 @@ __global__ void __launch_bounds__(kThreads, !kIndex && sizeof(S) == 8 ? 1 : kBlo
     S* const dx = p.grad_input ? static_cast<S*>(p.grad_input) + rows.first(at) : nullptr;
     const double lse = p.lse[at];
     const T head = static_cast<T>(lse), tail = static_cast<T>(lse - static_cast<double>(head));
-    const T g = static_cast<const T*>(p.grad)[at * p.grad_stride];
+    const T given = static_cast<const T*>(p.grad)[at * p.grad_stride];
+    const T g = kIndex ? classes.gradient(classes.index(at), given) : given;
     const RowExp<T> exp(head);
     const T over = exp.over(head, tail);
     const auto* const input = static_cast<const S*>(p.input);

@@ -84,7 +84,11 @@ struct ExactSum {
     lost = lost + ((sum - (next - back)) + (term - back));
     sum = next;
   }
-  ACTINIUM_HD T value() const { return sum + lost; }
+  // Of an infinite sum nothing is lost that is a number.
+  ACTINIUM_HD T value() const {
+    using P = Prim<T>;
+    return P::select(P::gt(P::abs(sum), T(Format<typename P::Real>::kMax)), sum, sum + lost);
+  }
 };
 
 // A factor in two parts, the second the smaller one: the only exponential of a row makes exactly 1.
@@ -193,6 +197,8 @@ struct Classes {
     if (!index.counts) return 0;
     return index.weight * sharp * own + (smooth != 0 ? smooth * all : Real(0));
   }
+  // The gradient of a row's loss: none where the row does not count, though that of a mean over no row is infinite.
+  ACTINIUM_HD Real gradient(const Index& index, Real g) const { return index.counts ? g : Real(0); }
   // The sum of the coefficients of a row, the part of each that is to be multiplied by its weight, and that of y.
   ACTINIUM_HD Real total(const Index& index) const {
     return index.counts ? index.weight * sharp + smooth * sum : Real(0);

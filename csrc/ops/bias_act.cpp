@@ -20,7 +20,7 @@ struct BiasAct {
   // The number of channels. A dim that is counted from the end becomes one that is not.
   static SymInt check(const char* op, const Tensor& self, const Tensor& bias, int64_t& dim) {
     check_input(op, "self", self);
-    TORCH_CHECK_TYPE(bias.defined(), op, ": bias is None, expected a Tensor");
+    check_given(op, "bias", bias);
     dim = wrap_dim(op, self, dim);
     const SymInt channels = channels_of(self, dim);
     check_parameter(op, "bias", bias, self, channels, dim, /*one_allowed=*/false);

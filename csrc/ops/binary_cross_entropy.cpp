@@ -28,7 +28,7 @@ const char* const kName = "sigmoid_binary_cross_entropy";
 
 void check(const Tensor& self, const Tensor& target, const OptionalTensor& weight, const OptionalTensor& pos_weight) {
   check_input(kName, "self", self);
-  TORCH_CHECK_TYPE(target.defined(), kName, ": target is None, expected a Tensor");
+  check_given(kName, "target", target);
   check_like(kName, "target", target, self);
   const auto check_weight = [&](const char* argument, const OptionalTensor& w) {
     if (!w) return;
@@ -76,9 +76,9 @@ struct Weighted {
     }
     const auto flat = [&](const Tensor& t) {
       if (!t.defined()) return at::ones({1}, x.options().dtype(opmath_type(x.scalar_type())));
-      if (t.numel() == 1) return t.reshape({1});
+      if (t.numel() == 1) return t.reshape({1}).contiguous();
       std::vector<int64_t> shape(t.sizes().begin() + first, t.sizes().begin() + last + 1);
-      return t.reshape(shape).expand(sizes).reshape({channels});
+      return t.reshape(shape).expand(sizes).reshape({channels}).contiguous();
     };
     w_ = flat(w), p_ = flat(p);
   }
@@ -167,8 +167,11 @@ Tensor composite(const Tensor& self, const Tensor& target, const OptionalTensor&
                                 argument, " requires a gradient, which there is none of");
   }
   const auto type = c10::promoteTypes(self.scalar_type(), target.scalar_type());
-  const Tensor loss =
-      Ops::forward_op().call(self.to(type), target.to(type), weight, pos_weight, /*reduce=*/reduction != "none");
+  const auto no_integers = [&](const OptionalTensor& w) {
+    return w && at::isIntegralType(w->scalar_type(), /*includeBool=*/true) ? w->to(type) : w;
+  };
+  const Tensor loss = Ops::forward_op().call(self.to(type), target.to(type), no_integers(weight),
+                                             no_integers(pos_weight), /*reduce=*/reduction != "none");
   return (reduction == "mean" ? loss / c10::SymFloat(self.sym_numel()) : loss).to(type);
 }
 

@@ -16,6 +16,7 @@ SymInt channels_of(const Tensor& self, int64_t dim) { return self.dim() == 0 ? S
 
 void check_parameter(const char* op, const char* argument, const Tensor& parameter, const Tensor& self,
                      const SymInt& channels, int64_t dim, bool one_allowed) {
+  check_given(op, argument, parameter);
   const auto dtype = parameter.scalar_type();
   TORCH_CHECK_TYPE(dtype == self.scalar_type() || dtype == opmath_type(self.scalar_type()), op, ": ", argument,
                    " has dtype ", dtype, ", but self has ", self.scalar_type());
@@ -29,6 +30,7 @@ void check_parameter(const char* op, const char* argument, const Tensor& paramet
 
 SymInt check_channels(const char* op, const Tensor& self, const char* argument, const Tensor& parameter, int64_t& dim) {
   check_input(op, "self", self);
+  check_given(op, argument, parameter);
   SymInt channels = 1;
   if (parameter.sym_numel() == 1) {
     dim = 0;

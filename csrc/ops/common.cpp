@@ -22,8 +22,12 @@ const Backend* backend(c10::DeviceType device) { return backends[static_cast<siz
 
 namespace ops {
 
-void check_input(const char* op, const char* argument, const Tensor& t) {
+void check_given(const char* op, const char* argument, const Tensor& t) {
   TORCH_CHECK_TYPE(t.defined(), op, ": ", argument, " is None, expected a Tensor");
+}
+
+void check_input(const char* op, const char* argument, const Tensor& t) {
+  check_given(op, argument, t);
   const auto dtype = t.scalar_type();
   TORCH_CHECK_TYPE(dtype == at::kFloat || dtype == at::kDouble || dtype == at::kBFloat16 || dtype == at::kHalf, op,
                    ": ", argument, " has dtype ", dtype, ", expected Float, Double, BFloat16 or Half");
@@ -31,7 +35,7 @@ void check_input(const char* op, const char* argument, const Tensor& t) {
 }
 
 void check_like(const char* op, const char* argument, const Tensor& t, const Tensor& self, const char* like) {
-  TORCH_CHECK_TYPE(t.defined(), op, ": ", argument, " is None, expected a Tensor");
+  check_given(op, argument, t);
   TORCH_CHECK_TYPE(t.scalar_type() == self.scalar_type(), op, ": ", argument, " has dtype ", t.scalar_type(), ", but ",
                    like, " has ", self.scalar_type());
   TORCH_CHECK(t.device() == self.device(), op, ": ", argument, " is on ", t.device(), ", but ", like, " is on ",
@@ -68,7 +72,7 @@ Tensor output_like(const Tensor& self) {
 }
 
 void prepare_out(const char* op, const Tensor& out, const Tensor& self) {
-  TORCH_CHECK_TYPE(out.defined(), op, ": out is None, expected a Tensor");
+  check_given(op, "out", out);
   const bool symbolic = out.unsafeGetTensorImpl()->has_symbolic_sizes_strides() ||
                         self.unsafeGetTensorImpl()->has_symbolic_sizes_strides();
   if (out.is_same(self)) {

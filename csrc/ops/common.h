@@ -27,6 +27,8 @@ inline std::string full_name(const std::string& name, const std::string& overloa
   return overload.empty() ? name : name + "." + overload;
 }
 
+// An argument that is no tensor, as Python's None, arrives as an undefined one.
+void check_given(const char* op, const char* argument, const Tensor& t);
 // ops compute float32, float64, bfloat16 and float16, dense.
 void check_input(const char* op, const char* argument, const Tensor& t);
 // `t` goes with `self`, an argument called `like`: same shape, dtype and device.

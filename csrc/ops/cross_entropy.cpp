@@ -13,6 +13,8 @@
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/ScalarTypeToTypeMeta.h>
 
+#include <limits>
+
 #include "csrc/ops/channels.h"
 #include "csrc/ops/higher.h"
 #include "csrc/ops/schemas.h"
@@ -56,7 +58,7 @@ bool has_indices(const Tensor& target) { return !target.is_floating_point(); }
 std::vector<SymInt> check(const Tensor& self, const Tensor& target, const OptionalTensor& weight,
                           double label_smoothing) {
   check_input(kName, "self", self);
-  TORCH_CHECK_TYPE(target.defined(), kName, ": target is None, expected a Tensor");
+  check_given(kName, "target", target);
   TORCH_CHECK_VALUE(self.dim() >= 1, kName, ": self has no dimensions, expected at least 1");
   TORCH_CHECK_VALUE(0 <= label_smoothing && label_smoothing <= 1, kName, ": label_smoothing=", label_smoothing,
                     ", expected a number from 0 to 1");
@@ -147,15 +149,17 @@ Outputs forward(const Tensor& self, const Tensor& target, const OptionalTensor& 
   const bool index = has_indices(target);
   if (index && self.is_cpu()) check_indices(target.contiguous(), self.size(class_dim(self)), ignore_index);
   const Tensor loss = at::empty(lse.sizes(), options), count = at::empty(lse.sizes(), options);
-  if (lse.numel() > 0 && self.numel() > 0) {
+  if (self.numel() == 0) {
+    loss.zero_(), count.zero_(), lse.fill_(-std::numeric_limits<double>::infinity());  // of rows without classes
+  } else {
     const c10::DeviceGuard guard(self.device());
     Problem problem(self, target, weight, ignore_index, label_smoothing);
     problem.lse = lse.mutable_data_ptr<double>();
     problem.loss = loss.mutable_data_ptr();
     problem.row_weight = count.mutable_data_ptr();
     backend_of(kName, self).cross_entropy(problem);
+    if (!index) count.fill_(1);
   }
-  if (!index) count.fill_(1);
   if (!reduce) return {loss, count, lse};
   return {loss.sum(), count.sum(), lse};
 }
@@ -302,10 +306,11 @@ Gradients backward_autograd(DispatchKeySet keys, const Tensor& grad, const Tenso
 Tensor composite(const Tensor& self, const Tensor& target, const OptionalTensor& weight, Text reduction,
                  int64_t ignore_index, double label_smoothing) {
   check_input(kName, "self", self);
-  TORCH_CHECK_TYPE(target.defined(), kName, ": target is None, expected a Tensor");
+  check_given(kName, "target", target);
   check_reduction(kName, reduction);
   auto type = self.scalar_type();
   Tensor x = self, y = target;
+  OptionalTensor w = weight;
   if (target.scalar_type() == at::kByte) {
     y = target.to(at::kLong);
   } else if (target.is_floating_point()) {
@@ -313,9 +318,10 @@ Tensor composite(const Tensor& self, const Tensor& target, const OptionalTensor&
                       " has no meaning for target with probabilities (dtype ", target.scalar_type(), ")");
     type = c10::promoteTypes(type, target.scalar_type());
     x = self.to(type), y = target.to(type);
+    if (weight && c10::promoteTypes(weight->scalar_type(), type) == type) w = weight->to(type);
   }
   const auto [loss, count, lse] =
-      forward_op().call(x, y, weight, /*reduce=*/reduction != "none", ignore_index, label_smoothing);
+      forward_op().call(x, y, w, /*reduce=*/reduction != "none", ignore_index, label_smoothing);
   return (reduction == "mean" ? loss / count : loss).to(type);
 }
 

@@ -334,10 +334,11 @@ void check_mask(const char* op, const Tensor& mask, const Tensor& self, int64_t 
                     ", expected ", c10::SymIntArrayRef(sizes), ", the shape of self without dim ", dim);
 }
 
-Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& running_mean,
-            const OptionalTensor& running_var, bool training, double momentum, double eps, int64_t dim,
-            const OptionalTensor& mask, const OptionalTensor& weight, const OptionalTensor& bias,
-            c10::string_view eps_mode, bool unbiased) {
+// The arguments of `dice` as every way to compute it takes them; wraps dim.
+void check_arguments(const Tensor& self, const Tensor& alpha, const OptionalTensor& running_mean,
+                     const OptionalTensor& running_var, double momentum, double eps, int64_t& dim,
+                     const OptionalTensor& mask, const OptionalTensor& weight, const OptionalTensor& bias,
+                     c10::string_view eps_mode) {
   const char* const op = "dice";
   const SymInt channels = check(op, self, alpha, dim);
   check_eps(op, eps);
@@ -354,6 +355,20 @@ Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& runni
   if (bias) check_parameter(op, "bias", *bias, self, channels, dim, /*one_allowed=*/true);
   TORCH_CHECK_VALUE(eps_mode == "inside" || eps_mode == "outside" || eps_mode == "both", op, ": eps_mode='", eps_mode,
                     "', expected 'inside', 'outside' or 'both'");
+}
+// For SyncDice, which computes from parts.
+void check_only(const Tensor& self, const Tensor& alpha, const OptionalTensor& running_mean,
+                const OptionalTensor& running_var, double momentum, double eps, int64_t dim, const OptionalTensor& mask,
+                const OptionalTensor& weight, const OptionalTensor& bias, c10::string_view eps_mode) {
+  check_arguments(self, alpha, running_mean, running_var, momentum, eps, dim, mask, weight, bias, eps_mode);
+}
+
+Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& running_mean,
+            const OptionalTensor& running_var, bool training, double momentum, double eps, int64_t dim,
+            const OptionalTensor& mask, const OptionalTensor& weight, const OptionalTensor& bias,
+            c10::string_view eps_mode, bool unbiased) {
+  const char* const op = "dice";
+  check_arguments(self, alpha, running_mean, running_var, momentum, eps, dim, mask, weight, bias, eps_mode);
   // The core computes the gate of the paper; the others are composed.
   const bool plain = !weight && !bias && eps_mode == "inside";
   const auto with_stats = [&](const Tensor& x, const Tensor& mean, const Tensor& var) {
@@ -412,6 +427,10 @@ void define_dice(torch::Library& m) {
       "eps_mode=\"inside\", bool unbiased=True) -> Tensor",
       tags);
   m.def(
+      "_dice_check(Tensor self, Tensor alpha, Tensor? running_mean, Tensor? running_var, float momentum, float eps, "
+      "int dim, Tensor? mask, Tensor? weight, Tensor? bias, str eps_mode) -> ()",
+      tags);
+  m.def(
       "_dice_forward(Tensor self, Tensor alpha, Tensor? mean, Tensor? var, float eps, int dim) -> (Tensor out, Tensor "
       "mean, Tensor var)",
       tags);
@@ -442,8 +461,12 @@ TORCH_LIBRARY_IMPL(actinium, Autograd, m) {
   m.impl("_dice_double_backward", TORCH_FN(double_backward_autograd));
 }
 // The composite also where a mutable op is not decomposed by itself.
-TORCH_LIBRARY_IMPL(actinium, CompositeImplicitAutograd, m) { m.impl("dice", TORCH_FN(dice)); }
-TORCH_LIBRARY_IMPL(actinium, FuncTorchBatchedDecomposition, m) { m.impl("dice", TORCH_FN(dice)); }
+void composite(torch::Library& m) {
+  m.impl("dice", TORCH_FN(dice));
+  m.impl("_dice_check", TORCH_FN(check_only));
+}
+TORCH_LIBRARY_IMPL(actinium, CompositeImplicitAutograd, m) { composite(m); }
+TORCH_LIBRARY_IMPL(actinium, FuncTorchBatchedDecomposition, m) { composite(m); }
 TORCH_LIBRARY_IMPL(actinium, Functionalize, m) { m.impl("dice", TORCH_FN(dice)); }
 
 }  // namespace

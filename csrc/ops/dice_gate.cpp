@@ -230,7 +230,14 @@ Tensor dice_with_stats(const Tensor& self, const Tensor& alpha, const Tensor& me
                        int64_t dim) {
   const SymInt channels = channels_of(self, wrap_dim("dice", self, dim));
   const auto each = [&](const Tensor& t) { return in_opmath(t).reshape({-1}).expand_symint({channels}); };
-  Tensor deviation = (eps_mode == "outside" ? in_opmath(var) : in_opmath(var) + eps).sqrt();
+  Tensor deviation = in_opmath(var);
+  if (eps_mode == "outside") {
+    // Where there is no variance the gradient of its root is 0, as that of torch.std.
+    const Tensor none = deviation == 0;
+    deviation = at::where(none, 0, at::where(none, 1, deviation).sqrt());
+  } else {
+    deviation = (deviation + eps).sqrt();
+  }
   if (eps_mode != "inside") deviation = deviation + eps;
   const Tensor scale = each(weight ? in_opmath(*weight) / deviation : deviation.reciprocal());
   return Gate::forward_op().call(self, each(alpha), each(mean), scale, bias ? each(*bias) : at::zeros_like(scale), dim);

@@ -11,7 +11,7 @@
 //   static Tensor forward(inputs..., numbers...);                              device and Meta kernels
 //   static Gradients backward(grad, inputs..., numbers..., mask);          a tuple of kInputs; mask: which are wanted
 //   static Tensor formula(const variable_list& inputs, numbers...);
-// and Differentiable<Op> makes of it the registrations. The backward keeps the inputs.
+// and Differentiable<Op> makes of it the registrations. The backward keeps the inputs, and such tensors beside them.
 #include <ATen/ops/zeros_like.h>
 
 #include "csrc/ops/higher.h"
@@ -38,12 +38,32 @@ struct ArgumentOf<std::optional<Tensor>> {
 template <class T>
 using ArgumentType = typename ArgumentOf<T>::type;
 
-inline std::string kept(c10::string_view text) { return std::string(text); }
-inline std::vector<double> kept(at::ArrayRef<double> numbers) { return numbers.vec(); }
+inline std::string owned(c10::string_view text) { return std::string(text); }
+inline std::vector<double> owned(at::ArrayRef<double> numbers) { return numbers.vec(); }
 template <class T>
-T kept(T number) {
+T owned(T number) {
   return number;
 }
+// As a node keeps it; tensors are saved as inputs are.
+inline std::optional<Tensor> kept(const std::optional<Tensor>&) { return std::nullopt; }
+template <class T>
+auto kept(const T& number) {
+  return owned(number);
+}
+
+// A tensor among the numbers as a node saves it, and nothing of the others.
+inline std::tuple<Tensor> to_save(const std::optional<Tensor>& t) { return {t.value_or(Tensor())}; }
+template <class T>
+std::tuple<> to_save(const T&) {
+  return {};
+}
+// Puts back what was saved; `saved` goes on to the next.
+inline void put_back(std::optional<Tensor>& t, const Tensor*& saved) {
+  t = saved->defined() ? std::optional(*saved) : std::nullopt;
+  ++saved;
+}
+template <class T>
+void put_back(const T&, const Tensor*&) {}
 
 template <class Op, class = std::make_index_sequence<Op::kInputs>, class = typename Op::Numbers>
 struct Differentiable;
@@ -58,6 +78,7 @@ struct Differentiable<Op, std::index_sequence<I...>, std::tuple<Number...>> {
   using Mask = std::array<bool, Op::kInputs>;
   using Inputs = std::array<Tensor, Op::kInputs>;
   using Kept = std::tuple<Number...>;
+  static constexpr int kTensors = (0 + ... + std::is_same_v<Number, std::optional<Tensor>>);  // among the numbers
   using Forward = Tensor(Input<I>..., ArgumentType<Number>...);
   using Backward = Gradients(const Tensor&, Input<I>..., ArgumentType<Number>..., Mask);
 
@@ -84,24 +105,36 @@ struct Differentiable<Op, std::index_sequence<I...>, std::tuple<Number...>> {
     return free;
   }
 
+  static Kept whole(Kept numbers, const Tensor* saved) {
+    std::apply([&](auto&... n) { (put_back(n, saved), ...); }, numbers);
+    return numbers;
+  }
+  template <class Node, class... Tensors>
+  static void save(Node& node, const std::tuple<ArgumentType<Number>...>& numbers, const Tensors&... inputs) {
+    const auto tensors = std::apply([](const auto&... n) { return std::tuple_cat(to_save(n)...); }, numbers);
+    std::apply([&](const auto&... t) { node->save(inputs..., t...); }, tensors);
+  }
+
   struct ForwardGrad {
     static std::string name() { return camel_case(Op::name()) + "Backward" + (*Op::kOverload ? "1" : "0"); }
-    static constexpr int kSaved = Op::kInputs;
+    static constexpr int kSaved = Op::kInputs + kTensors;
     Kept numbers;
-    variable_list operator()(const variable_list& grads, const Inputs& saved, Wanted wanted) const {
-      Gradients found = std::apply(
-          [&](const auto&... n) { return backward_op().call(grads[0], saved[I]..., n..., {wanted(I)...}); }, numbers);
+    variable_list operator()(const variable_list& grads, const std::array<Tensor, kSaved>& saved, Wanted wanted) const {
+      Gradients found =
+          std::apply([&](const auto&... n) { return backward_op().call(grads[0], saved[I]..., n..., {wanted(I)...}); },
+                     whole(numbers, saved.data() + Op::kInputs));
       return {std::get<I>(found)...};
     }
   };
 
   struct BackwardGrad {
     static std::string name() { return camel_case(Op::name()) + "BackwardBackward" + (*Op::kOverload ? "1" : "0"); }
-    static constexpr int kSaved = Op::kInputs + 1;
+    static constexpr int kSaved = 1 + Op::kInputs + kTensors;
     Kept numbers;
     variable_list operator()(const variable_list& grads, const std::array<Tensor, kSaved>& saved,
                              const Wanted& wanted) const {
-      variable_list found = differentiate_backward(grads, saved[0], {saved[I + 1]...}, numbers);
+      variable_list found =
+          differentiate_backward(grads, saved[0], {saved[I + 1]...}, whole(numbers, saved.data() + 1 + Op::kInputs));
       // What a backward does not depend on has a gradient of zeros.
       for (size_t i = 0; i < found.size(); ++i) {
         if (wanted(i) && !found[i].defined()) found[i] = at::zeros_like(saved[i]);
@@ -112,14 +145,14 @@ struct Differentiable<Op, std::index_sequence<I...>, std::tuple<Number...>> {
 
   static Tensor forward_autograd(DispatchKeySet keys, Input<I>... inputs, ArgumentType<Number>... numbers) {
     auto node = record(ForwardGrad{{kept(numbers)...}}, inputs...);
-    if (node) node->save(inputs...);
+    if (node) save(node, {numbers...}, inputs...);
     Tensor out = below_autograd(
         [&] { return forward_op().redispatch(keys & c10::after_autograd_keyset, inputs..., numbers...); });
     attach(out, node);
     if ((has_tangent(inputs) || ...)) {
       // The gradient of <tangents, gradients> by the gradient is the tangent; its value does not matter.
       set_tangent(out, differentiate_backward({tangent(inputs)...}, at::zeros_like(primal(out)), {primal(inputs)...},
-                                              {kept(numbers)...})[0]);
+                                              Kept{owned(numbers)...})[0]);
     }
     return out;
   }
@@ -127,7 +160,7 @@ struct Differentiable<Op, std::index_sequence<I...>, std::tuple<Number...>> {
   static Gradients backward_autograd(DispatchKeySet keys, const Tensor& grad, Input<I>... inputs,
                                      ArgumentType<Number>... numbers, Mask mask) {
     auto node = record(BackwardGrad{{kept(numbers)...}}, grad, inputs...);
-    if (node) node->save(grad, inputs...);
+    if (node) save(node, {numbers...}, grad, inputs...);
     Gradients result = below_autograd(
         [&] { return backward_op().redispatch(keys & c10::after_autograd_keyset, grad, inputs..., numbers..., mask); });
     (attach(std::get<I>(result), node), ...);
@@ -139,7 +172,7 @@ struct Differentiable<Op, std::index_sequence<I...>, std::tuple<Number...>> {
     if ((has_tangent(inputs) || ...)) {
       // The second derivatives are symmetric: in the direction of the tangents they are the gradients of that product.
       const variable_list moved =
-          differentiate_backward({tangent(inputs)...}, primal(grad), {primal(inputs)...}, {kept(numbers)...});
+          differentiate_backward({tangent(inputs)...}, primal(grad), {primal(inputs)...}, Kept{owned(numbers)...});
       ((tangents[I] = mask[I] ? add_defined(tangents[I], moved[I + 1]) : Tensor()), ...);
     }
     (set_tangent(std::get<I>(result), tangents[I]), ...);

@@ -289,6 +289,7 @@ Tensor linear_maxout(const Tensor& self, const Tensor& weight, const std::option
   // autocast gives all of them one type
   const bool autocast = at::autocast::is_autocast_enabled(self.device().type());
   const auto check_beside = [&](const char* name, const Tensor& t) {
+    check_given(op, name, t);
     TORCH_CHECK_TYPE(autocast || t.scalar_type() == self.scalar_type(), op, ": ", name, " has dtype ", t.scalar_type(),
                      ", but self has ", self.scalar_type());
     TORCH_CHECK(t.device() == self.device(), op, ": ", name, " is on ", t.device(), ", but self is on ", self.device());

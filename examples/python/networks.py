@@ -67,7 +67,7 @@ def self_normalizing(activation: Factory) -> nn.Module:
     net.append(nn.Linear(128, CLASSES))
     for layer in net:
         if isinstance(layer, nn.Linear):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+            actinium.nn.init.lecun_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
     return net
 

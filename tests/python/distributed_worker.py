@@ -350,6 +350,45 @@ def sync_dice(options, sizes, masked=False, mean=100, dtype=torch.float64):
         assert not all_reduce.called
 
 
+def sync_dice_twice():
+    """A gradient of gradients, by autograd.grad with inputs, where an error of a node beside them would go unseen."""
+    alone = actinium.nn.Dice(6, alpha=0.3, weight=1.0).double()
+    together = actinium.nn.convert_sync_dice(copy.deepcopy(alone))
+    batch = sync_batch((5, 2), 0, 1, torch.float64).requires_grad_()
+    part = batch.detach().split((5, 2))[dist.get_rank()].requires_grad_()
+
+    def twice(module, x):
+        (once,) = torch.autograd.grad(module(x).sin().sum(), x, create_graph=True)
+        return torch.autograd.grad(once.square().sum(), [x, *module.parameters()])
+
+    want, got = twice(alone, batch), twice(together, part)
+    assert_close(got[0], want[0].split((5, 2))[dist.get_rank()])
+    for mine, whole in zip(got[1:], want[1:], strict=True):
+        dist.all_reduce(mine)
+        assert_close(mine, whole)
+
+
+def sync_dice_errors():
+    """The words of dice, before anything is sent."""
+    x, SyncDice = torch.randn(4, 3, 6), actinium.nn.SyncDice
+    mask = torch.ones(4, 3, dtype=torch.bool)
+    for error, message, module, given in (
+        (ValueError, "dice: mask has shape [4, 1], expected [4, 3]", SyncDice(6), (x, mask[:, :1])),
+        (TypeError, "dice: mask has dtype Byte, expected Bool", SyncDice(6), (x, mask.byte())),
+        (TypeError, "dice: self has dtype Long, expected Float", SyncDice(6), (x.long(),)),
+        (ValueError, "dice: alpha has shape [5]", SyncDice(5), (x,)),
+        (TypeError, "dice: alpha has dtype Double, but self has Float", SyncDice(6).double(), (x,)),
+    ):
+        with mock.patch.object(dist, "all_reduce") as all_reduce:
+            try:
+                module(*given)
+            except error as raised:
+                assert message in str(raised), raised
+            else:
+                raise AssertionError(f"no error: {message}")
+            assert not all_reduce.called
+
+
 def sync_dice_one_value():
     together = actinium.nn.SyncDice(6)
     part = torch.ones(1, 6)[: 1 - dist.get_rank()]

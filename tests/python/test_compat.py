@@ -109,6 +109,8 @@ def test_imports(name, forgetting):
     mish_cuda.install(name)
     exec(program, found := {})
     assert found["Mish"] is MishCuda
+    exec(f"import {name}; Mish = {name}.MishCuda", found := {})
+    assert found["Mish"] is MishCuda
     exec(f"from {name} import *", found := {})
     assert found.keys() - {"__builtins__"} == {"MishCuda", "MishCudaFunction", "mish_backward", "mish_forward"}
 

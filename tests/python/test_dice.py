@@ -80,10 +80,11 @@ def test_eps(eps, training):
     torch.testing.assert_close(got, dice_composite(x, alpha, mean, var, training, 0.1, eps, 1))
 
 
-def test_equal_values_have_no_variance():
+@pytest.mark.parametrize("eps_mode", ("inside", "outside", "both"))
+def test_equal_values_have_no_variance(eps_mode):
     """p is then sigmoid(0) and the gradient is finite."""
     x = torch.full((5, 3), 2.0, dtype=torch.float64, requires_grad=True)
-    y = ops.dice(x, torch.zeros(1, dtype=torch.float64), None, None, True, 0.1, 1e-8, 1)
+    y = ops.dice(x, torch.zeros(1, dtype=torch.float64), None, None, True, 0.1, 1e-8, 1, eps_mode=eps_mode)
     assert torch.equal(y, torch.ones_like(y))
     (grad,) = torch.autograd.grad(y.sum(), x)
     assert grad.isfinite().all()

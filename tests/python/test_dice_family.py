@@ -212,6 +212,11 @@ def test_a_state_is_found_by_its_prefix():
     assert state["alpha"].data_ptr() == model[2].alpha.data_ptr()
     with pytest.raises(KeyError, match="expected one name for alpha that ends with 'dice_alpha', found none"):
         dice_state_dict("deepctr", model.state_dict())
+    names = "alphadice_1", "betadice_1", "dice_1/batch_normalization/moving_mean", "alphadice_1/Adam", "beta1_power"
+    variables = {name.replace("dice_1", f"dice_{layer}"): torch.full((C,), layer) for name in names for layer in (1, 2)}
+    state = dice_state_dict("din", {f"{name}:0": value for name, value in variables.items()}, "dice_2")
+    assert state.keys() == {"alpha", "weight", "running_mean", "num_batches_tracked"}
+    assert all((t == 2).all() for t in state.values() if t.dim())
     with pytest.raises(KeyError, match="found 'a/alpha_1', 'b/alpha_2'"):
         dice_state_dict("dien", {"a/alpha_1": torch.zeros(C), "b/alpha_2": torch.zeros(C)})
 

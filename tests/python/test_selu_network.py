@@ -120,8 +120,10 @@ def test_weights_of_a_layer(dtype):
 
 
 def test_a_weight_has_two_dims():
-    with pytest.raises(ValueError, match="fewer than 2 dimensions"):
+    with pytest.raises(ValueError, match=r"lecun_normal_: tensor has shape \[3\], expected at least 2 dims"):
         lecun_normal_(torch.empty(3))
+    with pytest.raises(TypeError, match="lecun_normal_: tensor is None, expected a Tensor"):
+        lecun_normal_(None)
 
 
 # ------------------------------------------------------------------------------------------------------ alpha dropout

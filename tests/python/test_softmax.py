@@ -1,7 +1,10 @@
 """Softmax, its logarithm, and the losses on logits, against torch's functions of the same inputs in float64."""
 
+import copy
 import gc
+import io
 import itertools
+import pickle
 import weakref
 
 import numpy as np
@@ -373,6 +376,15 @@ def test_vmap_of_cross_entropy(reduction):
             torch.testing.assert_close(func.vmap(g, dims)(*args), torch.stack(samples), equal_nan=True)
 
 
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_rows_without_classes(reduction):
+    x, target = torch.zeros(3, 0), torch.zeros(3, 0)
+    want = F.cross_entropy(x, target, reduction=reduction)
+    torch.testing.assert_close(
+        ops.softmax_cross_entropy(x, target, reduction=reduction), want, rtol=0.0, atol=0.0, equal_nan=True
+    )
+
+
 @pytest.mark.parametrize("shape", ((0, 3), (3, 5, 0)))
 @pytest.mark.parametrize("probabilities", (False, True))
 def test_no_rows(shape, probabilities):
@@ -388,6 +400,51 @@ def test_all_rows_ignored():
     assert ops.softmax_cross_entropy(x, target).isnan()
     loss = ops.softmax_cross_entropy(x, target, reduction="sum")
     assert loss == 0 and not torch.autograd.grad(loss, x)[0].any()
+
+
+@pytest.mark.parametrize("smoothing", (0.0, 0.1))
+@pytest.mark.parametrize("weights", (None, (0.0, 1, 2)), ids=("plain", "weighted"))
+@pytest.mark.parametrize("target", ((-100, -100), (0, -100)), ids=str)
+@pytest.mark.parametrize("inner", (1, 20))
+def test_a_row_that_is_ignored_has_no_gradient(target, weights, smoothing, inner, wide):
+    """Though a mean over no rows, or over rows of weight 0, has an infinite one; what is no number in it stays so."""
+    x = torch.tensor([[1.0, 2, 4], [3, 0, 5]], dtype=wide).unsqueeze(2).expand(2, 3, inner)
+    target = torch.tensor(target).unsqueeze(1).expand(2, inner)
+    weight = None if weights is None else torch.tensor(weights, dtype=wide)
+    for logits in (x, x.clone().fill_(torch.nan)):
+        logits = logits.contiguous().requires_grad_()
+        loss = ops.softmax_cross_entropy(logits, target, weight, label_smoothing=smoothing)
+        want = F.cross_entropy(logits, target, weight, label_smoothing=smoothing)
+        got, other = (torch.autograd.grad(t, logits)[0][1] for t in (loss, want))
+        torch.testing.assert_close(got, other, rtol=0.0, atol=0.0, equal_nan=True)
+
+
+INFINITE = {
+    "index": ([[0, -torch.inf, 1]], [0]),
+    "one": ([[0, -torch.inf, 1]], [[0.0, 1, 0]]),
+    "some": ([[0, -torch.inf, 1]], [[0.5, 0.5, 0]]),
+    "too large": ([[3e38, -3e38, 0]], [[0.1, 0.9, 0]]),
+}
+
+
+@pytest.mark.parametrize("dim", (1, 2))
+@pytest.mark.parametrize("logits,target", INFINITE.values(), ids=INFINITE)
+def test_an_infinite_loss(logits, target, dim, wide):
+    """Of classes that are impossible, beside those that lie along a vector and across it."""
+    x, target = torch.tensor(logits, dtype=wide), torch.tensor(target)
+    if target.is_floating_point():
+        target = target.to(wide)
+    if dim == 2:
+        x, target = (t.unsqueeze(-1).expand(*t.shape, 40).contiguous() for t in (x, target))
+    got, want = (f(x, target, label_smoothing=0.1) for f in (ops.softmax_cross_entropy, F.cross_entropy))
+    torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_weights_of_16_bits_beside_probabilities_of_32(half):
+    x, target, weight = torch.randn(5, 4).to(half), torch.rand(5, 4), torch.rand(4).to(half)
+    want = F.cross_entropy(x.float(), target, weight.float())
+    torch.testing.assert_close(ops.softmax_cross_entropy(x, target, weight), want)
 
 
 @pytest.mark.cpu_only
@@ -428,6 +485,35 @@ def test_binary_cross_entropy_is_torchs(weight, positive, reduction):
         g = torch.randn_like(want)
         for got, other in zip(torch.autograd.grad(loss, ours, g), torch.autograd.grad(want, theirs, g), strict=True):
             torch.testing.assert_close(got, other, rtol=1e-13, atol=1e-14)
+
+
+STRIDED = {
+    "column": lambda: torch.rand(6, 2)[:, 0],
+    "expanded": lambda: torch.rand(1).expand(6),
+    "transposed": lambda: torch.rand(6, 5).t(),
+    "one": lambda: torch.tensor(2),
+    "integers": lambda: torch.arange(6),
+}
+
+
+@pytest.mark.parametrize("make", STRIDED.values(), ids=STRIDED)
+@pytest.mark.parametrize("argument", ("weight", "pos_weight"))
+def test_weights_of_any_strides_and_kind(argument, make):
+    w, y = make(), torch.rand(4, 5, 6)
+    ours, theirs = (torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(0)).requires_grad_() for _ in range(2))
+    loss = ops.sigmoid_binary_cross_entropy(ours, y, **{argument: w})
+    want = F.binary_cross_entropy_with_logits(theirs, y, **{argument: w})
+    torch.testing.assert_close(loss, want)
+    torch.testing.assert_close(*(torch.autograd.grad(t, x)[0] for t, x in ((loss, ours), (want, theirs))))
+
+
+@pytest.mark.parametrize("argument", ("weight", "pos_weight"))
+def test_a_weight_that_is_changed_spoils_the_backward(argument):
+    x, w = torch.randn(2, 4, requires_grad=True), torch.ones(4)
+    loss = ops.sigmoid_binary_cross_entropy(x, torch.ones(2, 4), **{argument: w})
+    w.mul_(100)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
 
 
 def test_binary_cross_entropy_of_every_dtype(dtype):
@@ -544,6 +630,34 @@ def losses(x, index, soft):
         + ops.softmax_cross_entropy(x, soft, None, "sum", -100, 0.1)
         + ops.sigmoid_binary_cross_entropy(x, soft)
     )
+
+
+LOSSES = {
+    "cross entropy": (lambda: actinium.nn.CrossEntropyLoss(torch.rand(4), label_smoothing=0.1), torch.arange(5) % 4),
+    "binary": (lambda: actinium.nn.BCEWithLogitsLoss(pos_weight=torch.rand(4)), torch.rand(5, 4)),
+}
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("make,target", LOSSES.values(), ids=LOSSES)
+def test_losses_are_copied_saved_and_exported(make, target):
+    module, x = make(), torch.randn(5, 4)
+    want = module(x, target)
+
+    def through_file(m, save, load):
+        file = io.BytesIO()
+        save(m, file)
+        file.seek(0)
+        return load(file)
+
+    for again in (
+        copy.deepcopy(module),
+        pickle.loads(pickle.dumps(module)),
+        through_file(module, torch.save, lambda file: torch.load(file, weights_only=False)),
+        through_file(torch.jit.script(module), torch.jit.save, torch.jit.load),
+        torch.export.export(module, (x, target)).module(),
+    ):
+        assert torch.equal(again(x, target), want)
 
 
 def test_compile():

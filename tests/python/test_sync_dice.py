@@ -31,6 +31,14 @@ def test_masks(both, sizes):  # noqa: F811
     both(worker.sync_dice, {"weight": 1.0}, sizes, True)
 
 
+def test_second_derivatives(both):  # noqa: F811
+    both(worker.sync_dice_twice)
+
+
+def test_wrong_arguments(both):  # noqa: F811
+    both(worker.sync_dice_errors)
+
+
 @pytest.mark.parametrize("narrow", (torch.float32, torch.bfloat16), ids=str)
 def test_narrower_types(both, narrow):  # noqa: F811
     both(worker.sync_dice, {"eps_mode": "both"}, (5, 2), False, 1, narrow)
@@ -68,5 +76,6 @@ def test_convert_keeps_what_is_learned():
     after = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     assert before.keys() == after.keys() and all(after[name] is t for name, t in before.items())
     assert repr(model) == text.replace("Dice", "SyncDice")
+    assert model["a"][1] is shared
     again = copy.deepcopy(convert_sync_dice(model))
     torch.testing.assert_close(again.state_dict(), model.state_dict())

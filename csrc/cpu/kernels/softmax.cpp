@@ -524,8 +524,10 @@ ACTINIUM_HD void loss_backward(const CrossEntropy& problem, const View& view) {
     const double lse = problem.lse[row + i];
     return lse - static_cast<double>(static_cast<Real>(lse));
   });
-  const Value g = view.values(
-      [&](int64_t i) { return static_cast<const param_t*>(problem.grad)[(row + i) * problem.grad_stride]; });
+  const Value g = view.values([&](int64_t i) {
+    const Real given = static_cast<const param_t*>(problem.grad)[(row + i) * problem.grad_stride];
+    return kIndex ? c.gradient(c.index(row + i), given) : given;
+  });
   const Value inverse = RowExp<Value>(head).over(head, tail);
 
   if constexpr (kIndex) {
