@@ -130,6 +130,10 @@ def _dice(module: Module) -> Union[Module, str]:
     return ours
 
 
+# Parameters of another shape, or numbers that no attribute tells.
+_PRESET = "Dice.preset({0!r}, C) is to be made by hand, and loaded by dice_state_dict({0!r}, ...)"
+
+
 def _prelu(module: Module) -> Union[Module, str]:
     if (set(module._parameters), module._buffers, module._modules) != ({"weight"}, {}, {}):
         return "it holds more, or less, than weight"
@@ -297,9 +301,10 @@ _KNOWN: dict[str, Union[Rule, str]] = {
     ),
     "fuxictr.pytorch.layers.activation.Dice": _dice,
     "fuxictr.pytorch.layers.activations.Dice": _dice,
-    "deepctr_torch.layers.activation.Dice": "its gate has a trained weight and bias after the normalization",
+    "deepctr_torch.layers.activation.Dice": _PRESET.format("deepctr-torch"),
     "recbole.model.layers.Dice": "its gate is sigmoid(x), without a mean and a variance",
-    "torch_rechub.basic.activation.Dice": "its mean and variance are those of a row, not of a channel",
+    "torch_rechub.basic.activation.Dice": _PRESET.format("torch-rechub"),
+    "tzrec.modules.activation.Dice": _PRESET.format("tzrec"),
     "speechbrain.nnet.activations.Swish": "it computes beta * x * sigmoid(beta * x)",
 }
 _FAMILIAR = {name.rpartition(".")[2] for name in _KNOWN}

@@ -1,5 +1,6 @@
 """The activations as modules, with the argument names, reprs and state dicts of ``torch.nn``. All of them can be
-scripted, traced, copied and pickled. Formulas, errors and sources stand in :mod:`actinium.functional`.
+scripted (but for :class:`SyncDice`), traced, copied and pickled. Formulas, errors and sources stand in
+:mod:`actinium.functional`.
 """
 
 import torch

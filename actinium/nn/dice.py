@@ -375,8 +375,7 @@ class SyncDice(Dice):
     In training it computes what one process with all batches would: their sizes may differ, and some may be empty. It
     takes one all-reduce in the forward and one in the backward, which all processes must come to; derivatives of any
     order are there. In evaluation, with statistics other than ``"batch"``, and without ``torch.distributed`` it is
-    :class:`Dice`. It can be traced and exported as a Dice is only where it is one, and not scripted; with a process
-    group it cannot be copied or pickled, as the group cannot.
+    :class:`Dice`. It cannot be scripted, and with a process group neither copied nor pickled, as the group cannot be.
 
     Args:
         num_features, options: as :class:`Dice` takes them.

@@ -550,11 +550,11 @@ LEFT = {
     "dice, more": (dice(lambda m: m.register_buffer("b", torch.ones(1))), "it holds more, or less, than alpha and bn"),
     "DeepCTR-Torch": (
         named("deepctr_torch.layers.activation.Dice")(type("Dice", (nn.Module,), {}))(),
-        "its gate has a trained weight and bias after the normalization",
+        "Dice.preset('deepctr-torch', C) is to be made by hand, and loaded by dice_state_dict('deepctr-torch', ...)",
     ),
     "torch-rechub": (
         named("torch_rechub.basic.activation.Dice")(type("Dice", (nn.Module,), {}))(),
-        "its mean and variance are those of a row, not of a channel",
+        "Dice.preset('torch-rechub', C) is to be made by hand",
     ),
     "RecBole": (
         named("recbole.model.layers.Dice")(type("Dice", (nn.Module,), {}))(),
