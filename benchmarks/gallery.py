@@ -826,8 +826,8 @@ ENTRIES = (
         ),
         use="The loss where one of several classes is true: images, words. It takes logits, as `F.cross_entropy`, "
         "keeps one number a row beside its inputs, and writes nothing of the size of the logits, where these lie "
-        "densely, but the gradient. With `label_smoothing` the least loss is at a finite margin, and logits do not grow "
-        "without end.",
+        "densely, but the gradient. With `label_smoothing` the least loss is at a finite margin, and logits do not "
+        "grow without end.",
         function=lambda *v: softmax_cross_entropy(
             torch.stack(v[:3], 1),
             torch.stack(v[3:6], 1),
