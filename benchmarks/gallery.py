@@ -434,8 +434,8 @@ ENTRIES = (
         speed=("relu",),
         wrong=(
             Wrong(
-                said="It has no derivative at 0, and so no gradient.",
-                counter="D(relu, x) < 1",
+                said="Its gradient at 0 is 1/2, between those of the two sides.",
+                counter="D(relu, x) < 0.5",
                 right="Any number from 0 to 1 is a subgradient there. The convention, in torch and here, is 0.",
                 at={"x": 0.0},
             ),
@@ -1076,7 +1076,8 @@ ENTRIES = (
         "says another thing.",
         source=paper("OpenAI", "gpt-oss-120b & gpt-oss-20b Model Card", 2025, "2508.10925", "on its architecture")
         + " The formula is that of the model published with it.",
-        use="In gpt-oss, and for its weights. The limits keep the values of 16-bit and 8-bit networks small.",
+        use="In gpt-oss, and for its weights; `actinium.nn.SwiGLUClamped` is its layer, with the projections. The "
+        "limits keep the values of 16-bit and 8-bit networks small.",
         function=lambda a, b, limit, α: swiglu_clamped(a, b, limit[0].item(), α[0].item()),
         inputs=lambda x: {"a": x},
         curves=(
@@ -1321,9 +1322,10 @@ The activations of Actinium and what is made with them, a section each:
 - plots of f and f', drawn from the operators and their gradients;
 - parameters, with the defaults of the operator's schema;
 - the source, and where the function is of use;
-- accuracy: the largest error over float32 inputs, in units in the last place of the exact result, and where it is; the
-  builtin's, and for how many inputs it is beyond the bound that is set to ours. For functions of several values these
-  are random inputs. [accuracy.md](accuracy.md) explains the figures and has the other dtypes;
+- accuracy: the largest error over the float32 inputs that [accuracy.md](accuracy.md) names, in units in the last place
+  of the exact result, and where it is; the builtin's, and for how many inputs it is beyond the bound that is set to
+  ours (of ReLU and LeakyReLU these are NaN alone, of which torch takes the derivative for 1 and 0.01). For functions of
+  several values these are random inputs. The document explains the figures and has the other dtypes;
 - speed: times as fast as the builtin with 64K elements of input, one thread / all processors.
   [performance-avx2.md](performance-avx2.md) has the other sizes and layouts;
 - what is said of it in texts and programs, and is not so, with a counter-example. `D(f, x)` is the derivative of f at
@@ -1377,12 +1379,17 @@ def default(argument: torch._C.Argument) -> str:
     return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
 
 
+def kind(argument) -> str:
+    """Its type; a schema takes a dtype's number for one."""
+    return "Optional[torch.dtype]" if argument.name == "dtype" else str(argument.type)
+
+
 def parameters(entry: Entry) -> list[str]:
     said = meanings(entry)
     arguments = {argument.name: argument for schema in entry.schemas.values() for argument in schema.arguments}
     return markdown(
         ("parameter", "type", "default", ""),
-        [(f"`{a.name}`", str(a.type), default(a), said[a.name]) for a in arguments.values()],
+        [(f"`{a.name}`", kind(a), default(a), said[a.name]) for a in arguments.values()],
     )
 
 
