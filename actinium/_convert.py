@@ -110,28 +110,37 @@ def _swish_by_alpha(module: Module) -> Union[Module, str]:
     return Swish(alpha) if isinstance(alpha, (int, float)) else "its alpha is not a number"
 
 
-def _dice(module: Module) -> Union[Module, str]:
-    """FuxiCTR's: `bn`, a BatchNorm1d without weight and bias, makes the gate, `alpha` is a slope per channel."""
-    if (set(module._parameters), set(module._buffers), set(module._modules)) != ({"alpha"}, set(), {"bn"}):
-        return "it holds more, or less, than alpha and bn"
-    alpha, bn = module.alpha, module.bn
-    if type(bn) is not nn.BatchNorm1d or bn.affine or not bn.track_running_stats:
-        return "its bn is not a BatchNorm1d with running statistics and without weight and bias"
-    if type(alpha) is not Parameter or alpha.shape != (bn.num_features,):
-        return "its alpha is not a parameter with an element for each channel"
-    if bn.training != module.training:
-        return "its bn is in another mode"
-    if "forward" in vars(bn) or any(hooks for name, hooks in vars(bn).items() if name.endswith("_hooks")):
-        return "its bn has hooks or a forward of its own"
-    ours = Dice(bn.num_features, eps=bn.eps, momentum=bn.momentum, dim=1, device="meta")
-    ours.alpha = alpha
-    for name in ("running_mean", "running_var", "num_batches_tracked"):
-        setattr(ours, name, getattr(bn, name))
-    return ours
-
-
-# Parameters of another shape, or numbers that no attribute tells.
+# Where parameters have another shape, or numbers are told by no attribute.
 _PRESET = "Dice.preset({0!r}, C) is to be made by hand, and loaded by dice_state_dict({0!r}, ...)"
+
+
+def _dice(preset: str, *modules: str) -> Rule:
+    """`bn`, a BatchNorm1d, makes the gate, `alpha` is a slope per channel."""
+
+    def rule(module: Module) -> Union[Module, str]:
+        if (set(module._parameters), set(module._buffers), set(module._modules)) != ({"alpha"}, set(), {*modules}):
+            return f"it holds more, or less, than alpha and {' and '.join(modules)}"
+        alpha, bn = module.alpha, module.bn
+        if type(bn) is not nn.BatchNorm1d or not bn.track_running_stats:
+            return "its bn is not a BatchNorm1d with running statistics"
+        if type(alpha) is not Parameter or alpha.shape != (bn.num_features,):
+            return f"its alpha is not a parameter of shape [{bn.num_features}]; {_PRESET.format(preset)}"
+        if "sigmoid" in modules and type(module.sigmoid) is not nn.Sigmoid:
+            return "its sigmoid is not a Sigmoid"
+        for name in modules:
+            part = vars(module._modules[name])
+            if part["training"] != module.training:
+                return f"its {name} is in another mode"
+            if "forward" in part or any(hooks for key, hooks in part.items() if key.endswith("_hooks")):
+                return f"its {name} has hooks or a forward of its own"
+        start = {"weight": 1.0, "bias": 0.0} if bn.affine else {"weight": None, "bias": None}
+        ours = Dice.preset(preset, bn.num_features, eps=bn.eps, momentum=bn.momentum, device="meta", **start)
+        ours.alpha, ours.weight, ours.bias = alpha, bn.weight, bn.bias
+        for name in ("running_mean", "running_var", "num_batches_tracked"):
+            setattr(ours, name, getattr(bn, name))
+        return ours
+
+    return rule
 
 
 def _prelu(module: Module) -> Union[Module, str]:
@@ -172,9 +181,9 @@ _TANH = _pointwise(lambda module: Tanh())
 # By full names, so that the packages need not be there; as read in CLIP 1.0.1, DeepCTR-Torch 0.2.9 to 0.3.0, diffusers
 # 0.42.1, efficientnet_pytorch 0.6 to 0.7.1, ESPnet 202511, FuxiCTR 1.0 to 2.3.10, geffnet 1.0.2, mish-cuda, MMCV 1 to
 # 2.2.0, MONAI 0.8.1 to 1.6.1, NeMo 3.0.0, open_clip 3.3.0, pytorchcv 0.0.74, RecBole 1.0.1 to 1.2.1, SpeechBrain 1.1.2,
-# timm 0.4.12 to 1.0.31, torch-rechub 0.0.5 to 0.9.0, transformers 4.30 to 5.23, WeNet, YOLOX, and the repositories of
-# YOLOv3 to v7. A reason stands where a name that is used here is on another function. nn.ReLU and nn.LeakyReLU are not
-# here: torch's are as fast, and in place they keep nothing but the result.
+# timm 0.4.12 to 1.0.31, TorchEasyRec, torch-rechub 0.0.5 to 0.9.0, transformers 4.30 to 5.23, WeNet, YOLOX, and the
+# repositories of YOLOv3 to v7. A reason stands where a name that is used here is on another function. nn.ReLU and
+# nn.LeakyReLU are not here: torch's are as fast, and in place they keep nothing but the result.
 _KNOWN: dict[str, Union[Rule, str]] = {
     "torch.nn.modules.activation.GELU": _pointwise(
         lambda module: GELUTanh() if module.approximate == "tanh" else GELU()
@@ -299,12 +308,12 @@ _KNOWN: dict[str, Union[Rule, str]] = {
         ),
         _GELU,
     ),
-    "fuxictr.pytorch.layers.activation.Dice": _dice,
-    "fuxictr.pytorch.layers.activations.Dice": _dice,
-    "deepctr_torch.layers.activation.Dice": _PRESET.format("deepctr-torch"),
+    "fuxictr.pytorch.layers.activation.Dice": _dice("fuxictr", "bn"),
+    "fuxictr.pytorch.layers.activations.Dice": _dice("fuxictr", "bn"),
+    "deepctr_torch.layers.activation.Dice": _dice("deepctr-torch", "bn", "sigmoid"),
     "recbole.model.layers.Dice": "its gate is sigmoid(x), without a mean and a variance",
-    "torch_rechub.basic.activation.Dice": _PRESET.format("torch-rechub"),
-    "tzrec.modules.activation.Dice": _PRESET.format("tzrec"),
+    "torch_rechub.basic.activation.Dice": f"it holds no number of channels; {_PRESET.format('torch-rechub')}",
+    "tzrec.modules.activation.Dice": _dice("tzrec", "bn"),
     "speechbrain.nnet.activations.Swish": "it computes beta * x * sigmoid(beta * x)",
 }
 _FAMILIAR = {name.rpartition(".")[2] for name in _KNOWN}
@@ -385,10 +394,10 @@ def convert(
     ``nn.Mish``, ``nn.SiLU``, ``nn.GELU``, ``nn.SELU``, ``nn.ELU``, ``nn.PReLU``, ``nn.Sigmoid``, ``nn.Tanh``,
     ``nn.Softmax`` and ``nn.LogSoftmax`` with a ``dim``, ``nn.CrossEntropyLoss``, ``nn.BCEWithLogitsLoss``, and the
     classes of other packages that compute one of these, Swish, QuickGELU, or Dice: those of timm, transformers, CLIP,
-    FuxiCTR, MONAI, MMCV and the YOLO repositories among them. They are found by the full name of their class, and what
-    they compute is compared before they are replaced. Subclasses, functions called in a ``forward``, and modules in
-    plain lists are left; so are ``nn.ReLU`` and ``nn.LeakyReLU``, which are as fast in torch, unless ``mapping``
-    names them.
+    FuxiCTR, DeepCTR-Torch, TorchEasyRec, MONAI, MMCV and the YOLO repositories among them. They are found by the full
+    name of their class, and what they compute is compared before they are replaced. Subclasses, functions called in a
+    ``forward``, and modules in plain lists are left; so are ``nn.ReLU`` and ``nn.LeakyReLU``, which are as fast in
+    torch, unless ``mapping`` names them.
 
     Everything else stays: names, the order of modules, training mode, hooks and their handles, sharing, and the
     parameters and buffers themselves, so that an optimizer made before keeps training them. Only Dice changes keys of

@@ -174,6 +174,13 @@ void DiceImpl::reset() {
                     statistics, "' takes one slope (shared_alpha(true)), no weight and no bias");
   TORCH_CHECK_VALUE(statistics != "running" || options.track_running_stats(),
                     "Dice: statistics='running' takes track_running_stats(true)");
+  const std::string& eps_mode = options.eps_mode();
+  TORCH_CHECK_VALUE(eps_mode == "inside" || eps_mode == "outside" || eps_mode == "both", "Dice: eps_mode='", eps_mode,
+                    "', expected 'inside', 'outside' or 'both'");
+  TORCH_CHECK_VALUE(options.eps() >= 0, "Dice: eps=", options.eps(), ", expected a number that is not negative");
+  const double momentum = options.momentum().value_or(0.0);
+  TORCH_CHECK_VALUE(momentum >= 0 && momentum <= 1, "Dice: momentum=", momentum,
+                    ", expected 0 to 1, or none for the average of all batches");
   if (by_row()) options.track_running_stats(false);
   const int64_t channels = options.num_features();
   alpha = register_parameter("alpha", torch::empty({options.shared_alpha() ? 1 : channels}));
@@ -226,7 +233,12 @@ torch::Tensor DiceImpl::forward(const torch::Tensor& input, const std::optional<
 
 // Rows are channels along dim 0 of a matrix.
 torch::Tensor DiceImpl::forward_by_row(const torch::Tensor& input) const {
-  const torch::Tensor rows = input.movedim(options.dim(), -1);
+  const int64_t dim = options.dim();
+  TORCH_CHECK_INDEX(dim >= -input.dim() && dim < input.dim(), "Dice: dim=", dim, " is out of range for input with ",
+                    input.dim(), " dimensions");
+  TORCH_CHECK_VALUE(input.size(dim) == options.num_features(), "Dice: input has ", input.size(dim),
+                    " values along dim=", dim, ", expected num_features=", options.num_features());
+  const torch::Tensor rows = input.movedim(dim, -1);
   std::optional<torch::Tensor> scale;
   if (options.statistics() == "row_norm") {
     // In float32 for a 16-bit input, to which its digits would be rounded.
@@ -237,7 +249,7 @@ torch::Tensor DiceImpl::forward_by_row(const torch::Tensor& input) const {
       actinium::dice(rows.unsqueeze(0).flatten(0, -2), alpha, std::nullopt, std::nullopt, /*training=*/false,
                      /*momentum=*/0.0, options.eps(), /*dim=*/0, /*mask=*/std::nullopt, scale, /*bias=*/std::nullopt,
                      options.eps_mode());
-  return output.reshape(rows.sizes()).movedim(-1, options.dim());
+  return output.reshape(rows.sizes()).movedim(-1, dim);
 }
 
 void DiceImpl::pretty_print(std::ostream& stream) const {

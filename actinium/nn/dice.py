@@ -142,7 +142,7 @@ class Dice(Module):
         ``"deepctr"``      shenweichen/DeepCTR, ``deepctr/layers/activation.py``, for inputs of 2 and 3 dims
         ``"deepctr-torch"``  shenweichen/DeepCTR-Torch, ``deepctr_torch/layers/activation.py``
         ``"tzrec"``        alibaba/TorchEasyRec, ``tzrec/modules/activation.py``
-        ``"fuxictr"``      reczoo/FuxiCTR, ``fuxictr/pytorch/layers/activations.py``
+        ``"fuxictr"``      reczoo/FuxiCTR, ``fuxictr/pytorch/layers/activations.py``, for 2 dims
         ``"torch-rechub"``  datawhalechina/torch-rechub, ``torch_rechub/basic/activation.py``
         =================  ==========================================================================================
 
@@ -223,6 +223,14 @@ class Dice(Module):
 
     def _by_row(self, input: Tensor) -> Tensor:
         """Rows are channels along dim 0 of a matrix."""
+        dims = input.dim()
+        if isinstance(dims, int) and not -dims <= self.dim < dims:  # and not what stands for it while torch.fx traces
+            raise IndexError(f"Dice: dim={self.dim} is out of range for input with {dims} dimensions")
+        channels = input.size(self.dim)
+        if isinstance(channels, int) and channels != self.num_features:
+            raise ValueError(
+                f"Dice: input has {channels} values along dim={self.dim}, expected num_features={self.num_features}"
+            )
         rows = input.movedim(self.dim, -1)
         weight: Optional[Tensor] = None
         if self.statistics == "row_norm":
@@ -266,7 +274,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "deepctr": {"eps": 1e-9, "momentum": 0.01, "unbiased": False},
     "deepctr-torch": {"weight": 1.0, "bias": 0.0},
     "tzrec": {"eps": 1e-5},
-    "fuxictr": {"eps": 1e-9, "momentum": 0.01},
+    "fuxictr": {"eps": 1e-9, "momentum": 0.01, "dim": 1},
     "torch-rechub": {"eps": 1e-3, "dim": 1, "shared_alpha": True, "statistics": "row_norm", "alpha": None},
 }
 
@@ -396,6 +404,11 @@ class SyncDice(Dice):
             *(input, self.alpha, self.running_mean, self.running_var, self.momentum or 0.0, self.eps, self.dim),
             *(mask, self.weight, self.bias, self.eps_mode),
         )
+        given = input
+        if mask is not None:
+            # As in dice: padding that is not finite goes past the gate.
+            gated = mask.unsqueeze(self.dim) | given.isfinite()
+            input = torch.where(gated, given, 0)
         # The gradients of the gate and of the statistics meet before they are rounded.
         wide = input.to(torch.promote_types(input.dtype, torch.float32))
         mean, var, total = _group_statistics(wide, mask, self.dim, self.process_group)
@@ -416,7 +429,10 @@ class SyncDice(Dice):
                         kept.lerp_(new.to(kept.dtype), (1.0 / self.num_batches_tracked).to(kept.dtype))
                     else:
                         kept.mul_(1 - self.momentum).add_(new, alpha=self.momentum)
-        return output
+        return output if mask is None else torch.where(gated, output, given)
+
+    def __prepare_scriptable__(self) -> Module:
+        raise TypeError("SyncDice cannot be scripted; script a Dice with its state dict")
 
 
 def convert_sync_dice(module: Module, process_group: Any = None) -> Module:

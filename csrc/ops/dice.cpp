@@ -12,10 +12,13 @@
 #include <ATen/ops/_assert_async.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/logical_or.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/square.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -363,12 +366,12 @@ void check_only(const Tensor& self, const Tensor& alpha, const OptionalTensor& r
   check_arguments(self, alpha, running_mean, running_var, momentum, eps, dim, mask, weight, bias, eps_mode);
 }
 
-Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& running_mean,
-            const OptionalTensor& running_var, bool training, double momentum, double eps, int64_t dim,
-            const OptionalTensor& mask, const OptionalTensor& weight, const OptionalTensor& bias,
-            c10::string_view eps_mode, bool unbiased) {
+// Of arguments that are checked.
+Tensor dice_of(const Tensor& self, const Tensor& alpha, const OptionalTensor& running_mean,
+               const OptionalTensor& running_var, bool training, double momentum, double eps, int64_t dim,
+               const OptionalTensor& mask, const OptionalTensor& weight, const OptionalTensor& bias,
+               c10::string_view eps_mode, bool unbiased) {
   const char* const op = "dice";
-  check_arguments(self, alpha, running_mean, running_var, momentum, eps, dim, mask, weight, bias, eps_mode);
   // The core computes the gate of the paper; the others are composed.
   const bool plain = !weight && !bias && eps_mode == "inside";
   const auto with_stats = [&](const Tensor& x, const Tensor& mean, const Tensor& var) {
@@ -413,6 +416,21 @@ Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& runni
     }
   }
   return out;
+}
+
+Tensor dice(const Tensor& self, const Tensor& alpha, const OptionalTensor& running_mean,
+            const OptionalTensor& running_var, bool training, double momentum, double eps, int64_t dim,
+            const OptionalTensor& mask, const OptionalTensor& weight, const OptionalTensor& bias,
+            c10::string_view eps_mode, bool unbiased) {
+  check_arguments(self, alpha, running_mean, running_var, momentum, eps, dim, mask, weight, bias, eps_mode);
+  const auto of = [&](const Tensor& x) {
+    return dice_of(x, alpha, running_mean, running_var, training, momentum, eps, dim, mask, weight, bias, eps_mode,
+                   unbiased);
+  };
+  if (!mask) return of(self);
+  // Padding that is not finite goes past the gate: a gradient of 0 times it would be NaN in the sums of the others.
+  const Tensor gated = at::logical_or(self.dim() == 0 ? *mask : mask->unsqueeze(dim), at::isfinite(self));
+  return at::where(gated, of(at::where(gated, self, 0)), self);
 }
 
 // ---------------------------------------------------------------------------------------------------- registration

@@ -350,18 +350,27 @@ def sync_dice(options, sizes, masked=False, mean=100, dtype=torch.float64):
         assert not all_reduce.called
 
 
-def sync_dice_twice():
-    """A gradient of gradients, by autograd.grad with inputs, where an error of a node beside them would go unseen."""
-    alone = actinium.nn.Dice(6, alpha=0.3, weight=1.0).double()
+def sync_dice_twice(padding):
+    """A gradient of gradients, by autograd.grad with inputs, where an error of a node beside them would go unseen; of a
+    channel without variance, too."""
+    alone = actinium.nn.Dice(6, alpha=0.3, weight=1.0, eps=1e-2, eps_mode="outside").double()
     together = actinium.nn.convert_sync_dice(copy.deepcopy(alone))
-    batch = sync_batch((5, 2), 0, 1, torch.float64).requires_grad_()
-    part = batch.detach().split((5, 2))[dist.get_rank()].requires_grad_()
+    batch = sync_batch((5, 2), 0, 1, torch.float64)
+    batch[..., 0] = 1
+    mask = None
+    if padding is not None:
+        mask = torch.arange(21).view(7, 3) % 4 != 1
+        batch[~mask] = padding
+    part = batch.split((5, 2))[dist.get_rank()].clone()
 
-    def twice(module, x):
-        (once,) = torch.autograd.grad(module(x).sin().sum(), x, create_graph=True)
+    def twice(module, x, mask):
+        y = module(x.requires_grad_(), mask)
+        (once,) = torch.autograd.grad((y if mask is None else y[mask]).sin().sum(), x, create_graph=True)
         return torch.autograd.grad(once.square().sum(), [x, *module.parameters()])
 
-    want, got = twice(alone, batch), twice(together, part)
+    got = twice(together, part, None if mask is None else mask.split((5, 2))[dist.get_rank()])
+    want = twice(alone, batch, mask)
+    assert all(t.isfinite().all() for t in want)
     assert_close(got[0], want[0].split((5, 2))[dist.get_rank()])
     for mine, whole in zip(got[1:], want[1:], strict=True):
         dist.all_reduce(mine)
@@ -374,6 +383,7 @@ def sync_dice_errors():
     mask = torch.ones(4, 3, dtype=torch.bool)
     for error, message, module, given in (
         (ValueError, "dice: mask has shape [4, 1], expected [4, 3]", SyncDice(6), (x, mask[:, :1])),
+        (ValueError, "dice: mask has shape [1, 3], expected [4, 3]", SyncDice(6), (x, mask[:1])),
         (TypeError, "dice: mask has dtype Byte, expected Bool", SyncDice(6), (x, mask.byte())),
         (TypeError, "dice: self has dtype Long, expected Float", SyncDice(6), (x.long(),)),
         (ValueError, "dice: alpha has shape [5]", SyncDice(5), (x,)),
@@ -395,7 +405,8 @@ def sync_dice_one_value():
     try:
         together(part)
     except RuntimeError as error:
-        assert "SyncDice: expected more than 1 value per channel when training" in str(error)
+        message = f"SyncDice: expected more than 1 value per channel when training, got input of shape {[*part.shape]}"
+        assert message in str(error)
     else:
         raise AssertionError("one value made statistics")
 

@@ -73,14 +73,44 @@ class WrongMish(torch.autograd.Function):
 
 @named("fuxictr.pytorch.layers.activations.Dice")
 class FuxiDice(nn.Module):
-    def __init__(self, features, eps=1e-9, **options):
+    def __init__(self, features, **options):
         super().__init__()
-        self.bn = nn.BatchNorm1d(features, eps=eps, momentum=0.01, **{"affine": False} | options)
+        self.bn = nn.BatchNorm1d(features, **{"eps": 1e-9, "momentum": 0.01, "affine": False} | options)
         self.alpha = nn.Parameter(torch.linspace(-0.5, 0.5, features))
 
     def forward(self, x):
         p = torch.sigmoid(self.bn(x))
         return x * (p + self.alpha * (1 - p))
+
+
+class Transposed(FuxiDice):
+    """Three dims are transposed for the batch normalization."""
+
+    def __init__(self, features, dim, **options):
+        super().__init__(features, momentum=0.1, **options)
+        self.dim = dim
+
+    def forward(self, x):
+        if self.dim == 2:
+            return super().forward(x)
+        x = x.transpose(1, 2)
+        p = torch.sigmoid(self.bn(x))
+        return (x * (p + self.alpha.view(-1, 1) * (1 - p))).transpose(1, 2)
+
+
+@named("tzrec.modules.activation.Dice")
+class EasyRecDice(Transposed):
+    def __init__(self, features, dim=2, **options):
+        super().__init__(features, dim, eps=1e-5, **options)
+
+
+@named("deepctr_torch.layers.activation.Dice")
+class DeepCTRDice(Transposed):
+    def __init__(self, features, dim=2, sigmoid=nn.Sigmoid):
+        super().__init__(features, dim, eps=1e-8, affine=True)
+        self.sigmoid = sigmoid()
+        if dim == 3:
+            self.alpha = nn.Parameter(self.alpha.detach().unsqueeze(1))
 
 
 def sqrt_2_over_pi(digits):
@@ -148,10 +178,10 @@ OTHERS = (
         ),
         "GELUTanh()",
     ),
-    (
-        FuxiDice(6),
-        "Dice(6, eps=1e-09, momentum=0.01, alpha=0.0, shared_alpha=False, track_running_stats=True, dim=1)",
-    ),
+    (FuxiDice(6), repr(actinium.nn.Dice.preset("fuxictr", 6))),
+    (EasyRecDice(6), repr(actinium.nn.Dice.preset("tzrec", 6))),
+    (EasyRecDice(6, affine=True), repr(actinium.nn.Dice.preset("tzrec", 6, weight=1.0, bias=0.0))),
+    (DeepCTRDice(6), repr(actinium.nn.Dice.preset("deepctr-torch", 6))),
 )
 REPLACED = [pair for pairs in TORCH.values() for pair in pairs] + list(OTHERS)
 every_replaced = pytest.mark.parametrize(
@@ -207,6 +237,7 @@ LOSSES = {
     "sum": lambda: nn.CrossEntropyLoss(reduction="sum"),
     "binary": lambda: nn.BCEWithLogitsLoss(torch.rand(8, 1), reduction="none", pos_weight=torch.rand(6)),
     "one weight": lambda: nn.BCEWithLogitsLoss(pos_weight=torch.rand(6)),
+    "integers": lambda: nn.BCEWithLogitsLoss(torch.tensor([2]), pos_weight=torch.arange(6)),
 }
 
 
@@ -458,6 +489,20 @@ def test_state_dict_loads_into_the_original_and_back():
     new.load_state_dict(old.state_dict())
 
 
+def test_dice_of_three_dims():
+    old = EasyRecDice(6, dim=3)
+    new = convert(copy.deepcopy(old))
+    x = torch.randn(4, 5, 6)
+    for _ in range(2):
+        assert_close(new(x), old(x))
+    assert_close(new.running_var, old.bn.running_var)
+    left = convert(DeepCTRDice(6, dim=3), return_report=True)[1].left
+    assert [entry.reason for entry in left] == [
+        "its alpha is not a parameter of shape [6]; Dice.preset('deepctr-torch', C) is to be made by hand, and loaded "
+        "by dice_state_dict('deepctr-torch', ...)"
+    ]
+
+
 def test_state_dict_of_dice():
     """The statistics move up by one name."""
     old = FuxiDice(6)
@@ -502,7 +547,7 @@ def scalar_alpha(module):
     module.alpha = nn.Parameter(torch.zeros(1))
 
 
-NOT_DICE = "its bn is not a BatchNorm1d with running statistics and without weight and bias"
+NOT_DICE = "its bn is not a BatchNorm1d with running statistics"
 LEFT = {
     "subclass": (Clipped(), "a subclass of torch.nn.modules.activation.Mish"),
     "forward": (instance_forward(), "its forward is an attribute of the instance"),
@@ -540,21 +585,17 @@ LEFT = {
         "its alpha is not a number",
     ),
     "dice, parametrized": (parametrized(), "it is parametrized"),
-    "dice, affine": (dice(affine=True), NOT_DICE),
     "dice, without statistics": (dice(track_running_stats=False), NOT_DICE),
     "dice, another norm": (dice(lambda m: setattr(m, "bn", nn.BatchNorm2d(6, affine=False))), NOT_DICE),
-    "dice, one alpha": (dice(scalar_alpha), "its alpha is not a parameter with an element for each channel"),
+    "dice, one alpha": (dice(scalar_alpha), "its alpha is not a parameter of shape [6]"),
     "dice, frozen bn": (dice(lambda m: m.bn.eval()), "its bn is in another mode"),
     "dice, hook": (dice(lambda m: m.bn.register_forward_hook(print)), "its bn has hooks or a forward of its own"),
     "dice, forward": (dice(lambda m: setattr(m.bn, "forward", print)), "its bn has hooks or a forward of its own"),
     "dice, more": (dice(lambda m: m.register_buffer("b", torch.ones(1))), "it holds more, or less, than alpha and bn"),
-    "DeepCTR-Torch": (
-        named("deepctr_torch.layers.activation.Dice")(type("Dice", (nn.Module,), {}))(),
-        "Dice.preset('deepctr-torch', C) is to be made by hand, and loaded by dice_state_dict('deepctr-torch', ...)",
-    ),
+    "DeepCTR-Torch": (DeepCTRDice(6, sigmoid=nn.Hardsigmoid), "its sigmoid is not a Sigmoid"),
     "torch-rechub": (
         named("torch_rechub.basic.activation.Dice")(type("Dice", (nn.Module,), {}))(),
-        "Dice.preset('torch-rechub', C) is to be made by hand",
+        "it holds no number of channels; Dice.preset('torch-rechub', C) is to be made by hand",
     ),
     "RecBole": (
         named("recbole.model.layers.Dice")(type("Dice", (nn.Module,), {}))(),

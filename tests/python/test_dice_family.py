@@ -140,7 +140,8 @@ def both(name, dims):
     with torch.no_grad():
         for p in theirs.parameters():
             p.add_(torch.linspace(-0.75, 1.5, p.numel(), dtype=torch.float64).view_as(p))
-    ours = Dice.preset(name, C).double()
+    # Whose channels are those of dim 1.
+    ours = Dice.preset(name, 4 if (name, dims) == ("torch-rechub", 3) else C).double()
     state = theirs.state_dict()
     ours.load_state_dict(dice_state_dict("fuxictr" if name == "paper" else name, state))
     return theirs, ours
@@ -162,8 +163,9 @@ def batch(dims, step):
     return (1 + step * torch.linspace(-1, 1, C) + 2 * x).double()
 
 
-@pytest.mark.parametrize("dims", (2, 3))
-@every_preset
+@pytest.mark.parametrize(
+    "name,dims", [(name, dims) for name in PUBLISHED for dims in (2, 3) if (name, dims) != ("fuxictr", 3)]
+)
 def test_presets_are_the_published_formulas(name, dims):
     """In five training steps, and in evaluation after them."""
     theirs, ours = both(name, dims)
@@ -183,6 +185,9 @@ def test_presets_start_where_the_published_ones_do(name):
     ours = Dice.preset(name, C)
     torch.manual_seed(3)
     alpha = torch.randn(1) if name == "torch-rechub" else torch.zeros(C)
+    assert torch.equal(ours.alpha, alpha)
+    torch.manual_seed(3)
+    ours.reset_parameters()
     assert torch.equal(ours.alpha, alpha)
     if ours.weight is not None:
         assert torch.equal(ours.weight, torch.full((C,), 0.0 if name == "din" else 1.0))
@@ -212,7 +217,7 @@ def test_a_state_is_found_by_its_prefix():
     assert state["alpha"].data_ptr() == model[2].alpha.data_ptr()
     with pytest.raises(KeyError, match="expected one name for alpha that ends with 'dice_alpha', found none"):
         dice_state_dict("deepctr", model.state_dict())
-    names = "alphadice_1", "betadice_1", "dice_1/batch_normalization/moving_mean", "alphadice_1/Adam", "beta1_power"
+    names = "alphadice_1", "betadice_1", "dice_1/moving_mean", "alphadice_1/Adam", "beta1_power"
     variables = {name.replace("dice_1", f"dice_{layer}"): torch.full((C,), layer) for name in names for layer in (1, 2)}
     state = dice_state_dict("din", {f"{name}:0": value for name, value in variables.items()}, "dice_2")
     assert state.keys() == {"alpha", "weight", "running_mean", "num_batches_tracked"}
@@ -430,7 +435,7 @@ def test_modules_in_half_types(options, dtype):
 @pytest.mark.parametrize("statistics", ("row", "row_norm"))
 def test_rows(statistics, dim, layout):
     x = sample(layout).detach().requires_grad_()
-    module = Dice(C, eps=1e-3, dim=dim, alpha=0.3, shared_alpha=True, statistics=statistics).double()
+    module = Dice(x.size(dim), eps=1e-3, dim=dim, alpha=0.3, shared_alpha=True, statistics=statistics).double()
     mean = x.mean(dim, keepdim=True)
     squares = (x - mean).square() + 1e-3
     over = squares.mean(dim, keepdim=True) if statistics == "row" else squares.sum(dim, keepdim=True)
@@ -445,7 +450,9 @@ def test_a_row_alone_and_no_rows(statistics):
     module = Dice(C, shared_alpha=True, statistics=statistics)
     x = torch.randn(3, C)
     assert_close(module(x)[1], module(x[1]))
-    assert module(x[:0]).shape == (0, C) and module(x[:, :0]).shape == (3, 0)
+    assert module(x[:0]).shape == (0, C)
+    assert Dice(0, shared_alpha=True, statistics=statistics)(x[:, :0]).shape == (3, 0)
+    assert_close(torch.fx.symbolic_trace(module)(x), module(x))
 
 
 # ---------------------------------------------------------------------------------------------------------- the mask
@@ -472,12 +479,21 @@ def test_running_statistics_are_those_of_what_counts(weight, unbiased, momentum)
         assert_close(masked.running_var, mean)
 
 
-def test_padding_takes_no_part_in_the_gradients_of_the_others():
-    x = batch(3, 1).requires_grad_()
-    mask = masked(x, -1)
-    y = Dice(C).double()(x, mask)
-    (dx,) = torch.autograd.grad(y[mask].square().sum(), x)
-    assert not dx[~mask].any() and dx[mask].all()
+@pytest.mark.parametrize("training", (True, False))
+@pytest.mark.parametrize("options", ({}, {"weight": 1.0, "eps_mode": "both"}), ids=("plain", "affine"))
+@pytest.mark.parametrize("padding", (1e30, math.nan, math.inf, -math.inf))
+def test_padding_takes_no_part_in_the_gradients_of_the_others(padding, options, training):
+    module, mask = make(**options).train(training), masked(batch(3, 1), -1)
+
+    def derivatives(x):
+        inputs = [x.requires_grad_(), *module.parameters()]
+        y = module(x, mask)[mask]
+        first = torch.autograd.grad(y.square().sum(), inputs, create_graph=True)
+        return [y, *first, *torch.autograd.grad(sum(t.square().sum() for t in first), inputs)]
+
+    got = derivatives(torch.where(mask[..., None], batch(3, 1), padding))
+    assert_close(got, derivatives(batch(3, 1)))
+    assert not got[1][~mask].any() and got[1][mask].all()
 
 
 def test_a_mask_of_all_is_none():
@@ -509,6 +525,9 @@ MASK = torch.ones(2, 4, dtype=torch.bool)
 
 def dice(mask=None, weight=None, bias=None, eps_mode="inside", x=X, training=True):
     return ops.dice(x, ALPHA, None, None, training, 0.1, 1e-8, 1, mask, weight, bias, eps_mode)
+
+
+by_row = partial(Dice, shared_alpha=True, statistics="row")
 
 
 @pytest.mark.parametrize(
@@ -545,7 +564,12 @@ def dice(mask=None, weight=None, bias=None, eps_mode="inside", x=X, training=Tru
             ValueError,
             "Dice: statistics='running' takes track_running_stats=True",
         ),
-        (lambda: Dice(C, shared_alpha=True, statistics="row")(X, MASK), ValueError, "Dice: statistics of rows take no"),
+        (lambda: Dice(C, eps=-1.0), ValueError, "Dice: eps=-1.0, expected a number that is not negative"),
+        (lambda: Dice(C, momentum=7), ValueError, "Dice: momentum=7, expected 0 to 1, or None for the average of all"),
+        (lambda: by_row(C)(X, MASK), ValueError, "Dice: statistics of rows take no"),
+        (lambda: by_row(C, dim=3)(X), IndexError, "Dice: dim=3 is out of range for input with 3 dimensions"),
+        (lambda: by_row(1)(X.sum()), IndexError, "Dice: dim=-1 is out of range for input with 0 dimensions"),
+        (lambda: by_row(5, dim=1)(X), ValueError, "Dice: input has 6 values along dim=1, expected num_features=5"),
         (
             lambda: Dice.preset("keras", C),
             ValueError,

@@ -1,6 +1,7 @@
 """SyncDice: two processes compute what one does with the batches of both."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -31,8 +32,9 @@ def test_masks(both, sizes):  # noqa: F811
     both(worker.sync_dice, {"weight": 1.0}, sizes, True)
 
 
-def test_second_derivatives(both):  # noqa: F811
-    both(worker.sync_dice_twice)
+@pytest.mark.parametrize("padding", (None, 2.0, math.nan), ids=str)
+def test_second_derivatives(both, padding):  # noqa: F811
+    both(worker.sync_dice_twice, padding)
 
 
 def test_wrong_arguments(both):  # noqa: F811
@@ -67,8 +69,13 @@ def test_without_processes_it_is_dice(options):
 def test_convert_keeps_what_is_learned():
     shared = Dice(6, 1e-3, None, 0.5, weight=2.0, bias=1.0, eps_mode="both", unbiased=False, dim=1, dtype=torch.float64)
     model = nn.ModuleDict(
-        {"a": nn.Sequential(nn.Linear(6, 6), shared.eval()), "row": Dice(6, shared_alpha=True, statistics="row")}
+        {
+            "a": nn.Sequential(nn.Linear(6, 6), shared.eval()),
+            "again": shared,
+            "row": Dice(6, shared_alpha=True, statistics="row"),
+        }
     )
+    shared.register_forward_hook(lambda *_: "hooked")
     before, text = {**dict(model.named_parameters()), **dict(model.named_buffers())}, repr(model)
     assert convert_sync_dice(model) is model
     assert isinstance(model["a"][1], SyncDice) and isinstance(model["row"], SyncDice)
@@ -76,6 +83,11 @@ def test_convert_keeps_what_is_learned():
     after = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     assert before.keys() == after.keys() and all(after[name] is t for name, t in before.items())
     assert repr(model) == text.replace("Dice", "SyncDice")
-    assert model["a"][1] is shared
+    assert model["a"][1] is model["again"] is shared and shared(torch.zeros(2, 6).double()) == "hooked"
     again = copy.deepcopy(convert_sync_dice(model))
     torch.testing.assert_close(again.state_dict(), model.state_dict())
+
+
+def test_it_cannot_be_scripted():
+    with pytest.raises(TypeError, match="SyncDice cannot be scripted; script a Dice with its state dict"):
+        torch.jit.script(nn.Sequential(SyncDice(6)))

@@ -49,6 +49,22 @@ TEST(Errors, NameTheForm) {
                                 [] { nn::GELU(nn::GELUOptions().approximate("erf")); });
 }
 
+TEST(Errors, NameTheOptionsOfDice) {
+  const auto options = [] { return nn::DiceOptions(6); };
+  expect_error<c10::ValueError>("Dice: eps_mode='in', expected 'inside', 'outside' or 'both'",
+                                [&] { nn::Dice(options().eps_mode("in")); });
+  expect_error<c10::ValueError>("Dice: eps=-1, expected a number that is not negative",
+                                [&] { nn::Dice(options().eps(-1)); });
+  expect_error<c10::ValueError>("Dice: momentum=7, expected 0 to 1", [&] { nn::Dice(options().momentum(7)); });
+  const auto by_row = options().shared_alpha(true).statistics("row");
+  expect_error<c10::IndexError>("Dice: dim=3 is out of range for input with 3 dimensions",
+                                [&] { nn::Dice(nn::DiceOptions(by_row).dim(3))->forward(kX); });
+  expect_error<c10::IndexError>("Dice: dim=-1 is out of range for input with 0 dimensions",
+                                [&] { nn::Dice(by_row)->forward(kX.sum()); });
+  expect_error<c10::ValueError>("Dice: input has 4 values along dim=-1, expected num_features=6",
+                                [&] { nn::Dice(by_row)->forward(kX); });
+}
+
 TEST(Errors, AskForABatch) {
   expect_error<c10::ValueError>("dice: expected more than 1 value per channel when training", [] {
     dice(torch::zeros({1, 4}), torch::ones(4), {}, {}, true);
