@@ -204,17 +204,32 @@ def _maxout_bias(info, in_dims, x, bias):
 # --------------------------------------------------------------------------------------------------------- softmax
 
 
+def _checked(op, rule):
+    """The rule, once the op has seen one sample: what it refuses it refuses in the sample's dims and shapes."""
+
+    def checked(info, in_dims, *args):
+        op(*(_sample(arg, b) if isinstance(arg, Tensor) else arg for arg, b in zip(args, in_dims, strict=True)))
+        return rule(info, in_dims, *args)
+
+    return checked
+
+
+def _sample(x, bdim):
+    """A tensor like one sample of x, without elements to compute."""
+    shape = [n for i, n in enumerate(x.shape) if i != bdim]
+    return torch.empty(shape, dtype=x.dtype, device="meta")
+
+
 def _softmax(op, tensors):
     """(tensors.., dim): as maxout; a sample without dims gets one."""
 
     def rule(info, in_dims, *args):
         xs = [_front(x, b, info.batch_size) for x, b in zip(args[:tensors], in_dims, strict=False)]
-        dim = args[tensors]
         if xs[0].dim() == 1:
-            return op(*(x.unsqueeze(-1) for x in xs), dim % 1 + 1 if -1 <= dim <= 0 else dim).squeeze(-1), 0
-        return op(*xs, dim + 1 if dim >= 0 else dim), 0
+            return op(*(x.unsqueeze(-1) for x in xs), 1).squeeze(-1), 0
+        return op(*xs, args[tensors] % (xs[0].dim() - 1) + 1), 0
 
-    return rule
+    return _checked(op, rule)
 
 
 def _rows(x, bdim, size, ndim):
@@ -223,8 +238,9 @@ def _rows(x, bdim, size, ndim):
     return x.flatten(0, 1) if ndim > 1 else x
 
 
-def _unfold_rows(x, size, ndim):
-    return x if x is None or ndim == 1 else x.unflatten(0, (size, -1))
+def _unfold_rows(x, size, sample):
+    """Back, with the N of a sample."""
+    return x if x is None or sample.dim() == 1 else x.unflatten(0, (size, sample.size(0)))
 
 
 def _samples(op, rule, weight):
@@ -233,6 +249,8 @@ def _samples(op, rule, weight):
     def either(info, in_dims, *args):
         if in_dims[weight] is None:
             return rule(info, in_dims, *args)
+        if info.batch_size == 0:  # of any weight
+            return rule(info, in_dims, *args[:weight], args[weight].sum(in_dims[weight]), *args[weight + 1 :])
         samples = [
             op(*(arg.select(b, i) if isinstance(b, int) else arg for arg, b in zip(args, in_dims, strict=True)))
             for i in range(info.batch_size)
@@ -240,30 +258,30 @@ def _samples(op, rule, weight):
         outputs = tuple(None if one[0] is None else torch.stack(one) for one in zip(*samples, strict=True))
         return outputs, _out_dims(outputs)
 
-    return either
+    return _checked(op, either)
 
 
 def _cross_entropy_forward(info, in_dims, self, target, weight, reduce, *numbers):
-    size, ndim = info.batch_size, self.dim() - (in_dims[0] is not None)
-    x, y = _rows(self, in_dims[0], size, ndim), _rows(target, in_dims[1], size, ndim)
+    size, sample = info.batch_size, _sample(self, in_dims[0])
+    x, y = (_rows(t, b, size, sample.dim()) for t, b in ((self, in_dims[0]), (target, in_dims[1])))
     loss, count, lse = (
-        _unfold_rows(t, size, ndim) for t in ops._softmax_cross_entropy_forward(x, y, weight, False, *numbers)
+        _unfold_rows(t, size, sample) for t in ops._softmax_cross_entropy_forward(x, y, weight, False, *numbers)
     )
-    if reduce:  # each sample by itself
-        loss, count = (t.reshape(size, -1).sum(1) for t in (loss, count))
+    if reduce and sample.dim() > 1:  # each sample by itself
+        loss, count = (t.flatten(1).sum(1) for t in (loss, count))
     return (loss, count, lse), (0, 0, 0)
 
 
 def _cross_entropy_backward(info, in_dims, grad, self, target, weight, lse, reduce, *numbers):
-    size, ndim = info.batch_size, self.dim() - (in_dims[1] is not None)
+    size, sample = info.batch_size, _sample(self, in_dims[1])
     grad, lse = _front(grad, in_dims[0], size), _front(lse, in_dims[4], size)
     if reduce:
         grad = grad.reshape(size, *(1 for _ in lse.shape[1:])).expand(lse.shape)
     x, y, grad, lse = (
-        _rows(t, b, size, ndim) for t, b in ((self, in_dims[1]), (target, in_dims[2]), (grad, 0), (lse, 0))
+        _rows(t, b, size, sample.dim()) for t, b in ((self, in_dims[1]), (target, in_dims[2]), (grad, 0), (lse, 0))
     )
     outputs = tuple(
-        _unfold_rows(t, size, ndim)
+        _unfold_rows(t, size, sample)
         for t in ops._softmax_cross_entropy_backward(grad, x, y, weight, lse, False, *numbers)
     )
     return outputs, _out_dims(outputs)
@@ -358,8 +376,10 @@ def register():
         ops._softmax_cross_entropy_backward.default: _samples(
             ops._softmax_cross_entropy_backward, _cross_entropy_backward, 3
         ),
-        ops._sigmoid_binary_cross_entropy.default: _binary_cross_entropy,
-        ops._sigmoid_binary_cross_entropy_backward.default: _binary_cross_entropy_backward,
+        ops._sigmoid_binary_cross_entropy.default: _checked(ops._sigmoid_binary_cross_entropy, _binary_cross_entropy),
+        ops._sigmoid_binary_cross_entropy_backward.default: _checked(
+            ops._sigmoid_binary_cross_entropy_backward, _binary_cross_entropy_backward
+        ),
         ops._channel_stats_backward.default: _channel_stats_backward,
     }
     # An out= form writes where it is told to, and has no batch of its own.

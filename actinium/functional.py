@@ -660,12 +660,15 @@ def softmax_cross_entropy(
     ``F.cross_entropy``.
 
     The probabilities are never written: the forward keeps one number a row, and the backward writes the gradient.
+    Logits that are neither contiguous nor have their classes last in memory, as in ``channels_last``, are copied first,
+    and so is what has a smaller dtype than logits or probabilities beside it.
 
     Args:
         input: logits of shape ``(C,)``, ``(N, C)`` or ``(N, C, *)``.
-        target: the index of a class for every row, of shape ``()``, ``(N,)`` or ``(N, *)`` and dtype int64; or
-            probabilities, of the shape of ``input``, which may have a gradient.
-        weight: of the classes, of shape ``(C,)``.
+        target: the index of a class for every row, of shape ``()``, ``(N,)`` or ``(N, *)`` and dtype int64 or
+            uint8; or probabilities, of the shape of ``input``, which may have a gradient.
+        weight: of the classes, of shape ``(C,)`` and the dtype of ``input``, or float32 beside a 16-bit ``input``; of
+            any dtype beside probabilities.
         reduction: ``"none"``, ``"sum"``, or ``"mean"``: the sum over the sum of the weights of the classes that indices
             name, or over the number of rows for probabilities.
         ignore_index: the index of rows that do not count.
@@ -676,6 +679,7 @@ def softmax_cross_entropy(
 
     Raises:
         IndexError: ``target`` has an index that is not one of a class; on CUDA, such a row is NaN.
+        TypeError: indices have another dtype, or ``weight`` has.
         ValueError: a shape does not fit, ``reduction`` is unknown, or ``label_smoothing`` is not from 0 to 1.
 
     Label smoothing is from Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015,

@@ -104,6 +104,7 @@ void ChannelCall::run(math::ChannelFormula formula, std::initializer_list<Tensor
   for (const Tensor& t : outputs) problem.outputs[k++] = t.defined() ? t.mutable_data_ptr() : nullptr;
   k = 0;
   for (const Tensor& t : params) {
+    TORCH_INTERNAL_ASSERT(t.is_contiguous(), op_, ": a parameter is strided");
     problem.params[k] = t.const_data_ptr();
     problem.param_strides[k++] = t.numel() == 1 ? 0 : 1;
   }

@@ -69,14 +69,21 @@ std::vector<SymInt> check(const Tensor& self, const Tensor& target, const Option
   rows.erase(rows.begin() + class_dim(self));
   if (has_indices(target)) {
     TORCH_CHECK_TYPE(target.scalar_type() == at::kLong, kName, ": target has dtype ", target.scalar_type(),
-                     ", expected Long for indices of classes, or self's ", self.scalar_type(), " for probabilities");
+                     ", expected Long or Byte for indices of classes, or self's ", self.scalar_type(),
+                     " for probabilities");
     TORCH_CHECK_VALUE(target.sym_sizes() == c10::SymIntArrayRef(rows), kName, ": target has shape ", shape_of(target),
                       ", expected ", c10::SymIntArrayRef(rows), " for the indices of classes of self (shape ",
                       shape_of(self), ")");
   } else {
     check_like(kName, "target", target, self);
   }
-  if (weight) check_parameter(kName, "weight", *weight, self, classes, class_dim(self), /*one_allowed=*/false);
+  if (weight) {
+    check_given(kName, "weight", *weight);
+    TORCH_CHECK_VALUE(weight->dim() == 1 && weight->sym_numel() == classes, kName, ": weight has shape ",
+                      shape_of(*weight), ", expected [", classes, "], the classes of self (shape ", shape_of(self),
+                      ")");
+    check_parameter(kName, "weight", *weight, self, classes, class_dim(self), /*one_allowed=*/false);
+  }
   return rows;
 }
 
@@ -318,7 +325,7 @@ Tensor composite(const Tensor& self, const Tensor& target, const OptionalTensor&
                       " has no meaning for target with probabilities (dtype ", target.scalar_type(), ")");
     type = c10::promoteTypes(type, target.scalar_type());
     x = self.to(type), y = target.to(type);
-    if (weight && c10::promoteTypes(weight->scalar_type(), type) == type) w = weight->to(type);
+    if (weight && weight->defined() && !weight->is_complex()) w = weight->to(opmath_type(type));
   }
   const auto [loss, count, lse] =
       forward_op().call(x, y, w, /*reduce=*/reduction != "none", ignore_index, label_smoothing);

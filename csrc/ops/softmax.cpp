@@ -33,7 +33,10 @@ struct SoftmaxOps {
     return Forms::out().call(converted(self, dtype), dim, out);
   }
   static Tensor converted(const Tensor& self, OptionalType dtype) {
-    return dtype && self.defined() ? self.to(*dtype) : self;
+    if (!dtype || !self.defined()) return self;
+    TORCH_CHECK_TYPE(*dtype == at::kFloat || *dtype == at::kDouble || *dtype == at::kBFloat16 || *dtype == at::kHalf,
+                     name(), ": dtype=", *dtype, ", expected Float, Double, BFloat16 or Half");
+    return self.to(*dtype);
   }
 
   // ---- device and Meta

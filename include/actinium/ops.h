@@ -206,10 +206,9 @@ ACTINIUM_API at::Tensor& log_softmax_out(at::Tensor& out, const at::Tensor& self
 /// backward keeps self, target and one number for each row.
 ///
 /// \param self  [C], [N, C] or [N, C, *].
-/// \param target  int64 indices of classes, of self's shape without C; or probabilities of self's shape, which receive
-/// a
-///   gradient. An index that is not one of a class throws c10::IndexError on the CPU; on CUDA its row is NaN.
-/// \param weight  [C], of self's dtype, or float32 beside a 16-bit self.
+/// \param target  int64 or uint8 indices of classes, of self's shape without C; or probabilities of self's shape, which
+///   receive a gradient. An index that is not one of a class throws c10::IndexError on the CPU; on CUDA its row is NaN.
+/// \param weight  [C], of self's dtype, or float32 beside a 16-bit self; of any dtype beside probabilities.
 /// \param reduction  "none", "sum", or "mean": over the weights of the rows for indices, over the rows for
 ///   probabilities.
 /// \param ignore_index  the index of rows that do not count.

@@ -37,6 +37,10 @@ WRONG = [
     (lambda: ops.swish(X, BETA.to("meta")), RuntimeError, f"swish: beta is on meta, but self is on {X.device}"),
     (lambda: ops.swish(X, 1j), TypeError, "swish: beta must be a real number, got (0,1)"),
     (lambda: ops.swish_(X, BETA[:5]), ValueError, "swish: beta has shape [5]"),
+    # None
+    (lambda: ops.swish(X, None), TypeError, "swish: beta is None, expected a Tensor"),
+    (lambda: ops.prelu(X, None), TypeError, "prelu: weight is None, expected a Tensor"),
+    (lambda: dice(alpha=None), TypeError, "dice: alpha is None, expected a Tensor"),
     # dice
     (lambda: dice(alpha=BETA[:5]), ValueError, "dice: alpha has shape [5], expected one element or [6]"),
     (lambda: dice(alpha=BETA.double()), TypeError, "dice: alpha has dtype Double, but self has Float"),

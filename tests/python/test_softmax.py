@@ -427,24 +427,33 @@ INFINITE = {
 }
 
 
+@pytest.mark.parametrize("more", (0, 300))
 @pytest.mark.parametrize("dim", (1, 2))
 @pytest.mark.parametrize("logits,target", INFINITE.values(), ids=INFINITE)
-def test_an_infinite_loss(logits, target, dim, wide):
-    """Of classes that are impossible, beside those that lie along a vector and across it."""
-    x, target = torch.tensor(logits, dtype=wide), torch.tensor(target)
+def test_an_infinite_loss(logits, target, dim, more, wide):
+    """Of classes that are impossible, beside others along a vector and across it, in short rows and long ones."""
+    x, target = F.pad(torch.tensor(logits, dtype=wide), (0, more)), torch.tensor(target)
     if target.is_floating_point():
-        target = target.to(wide)
+        target = F.pad(target.to(wide), (0, more))
     if dim == 2:
         x, target = (t.unsqueeze(-1).expand(*t.shape, 40).contiguous() for t in (x, target))
     got, want = (f(x, target, label_smoothing=0.1) for f in (ops.softmax_cross_entropy, F.cross_entropy))
     torch.testing.assert_close(got, want)
 
 
+@pytest.mark.parametrize("kind", (*HALVES, torch.float64, torch.int64))
 @pytest.mark.parametrize("half", HALVES)
-def test_weights_of_16_bits_beside_probabilities_of_32(half):
-    x, target, weight = torch.randn(5, 4).to(half), torch.rand(5, 4), torch.rand(4).to(half)
+def test_weights_of_any_dtype_beside_probabilities(half, kind):
+    x, target, weight = torch.randn(5, 4).to(half), torch.rand(5, 4), torch.rand(4).mul(9).to(kind)
     want = F.cross_entropy(x.float(), target, weight.float())
     torch.testing.assert_close(ops.softmax_cross_entropy(x, target, weight), want)
+    want = ops.softmax_cross_entropy(x, target.to(half), weight.float())
+    assert torch.equal(ops.softmax_cross_entropy(x, target.to(half), weight), want)
+
+
+def test_indices_of_8_bits():
+    x, index = torch.randn(5, 4), torch.tensor([0, 3, 2, 1, 3])
+    assert torch.equal(ops.softmax_cross_entropy(x, index.byte()), ops.softmax_cross_entropy(x, index))
 
 
 @pytest.mark.cpu_only
@@ -568,6 +577,7 @@ X, CLASSES = torch.randn(3, 4), torch.tensor([1, 2, 3])
 WRONG = [
     (lambda: ops.softmax(X, 2), IndexError, "softmax: dim=2 is out of range for self with 2 dimensions"),
     (lambda: ops.log_softmax(X.int(), 1), TypeError, "log_softmax: self has dtype Int, expected Float"),
+    (lambda: ops.softmax(X, 0, torch.int64), TypeError, "^softmax: dtype=Long, expected Float, Double"),
     (lambda: ops.softmax_backward(X, X[:2], 1), ValueError, "softmax_backward: grad_output has shape"),
     (
         lambda: ops.softmax_cross_entropy(X, torch.tensor([1, 9, 0])),
@@ -576,9 +586,13 @@ WRONG = [
     ),
     (lambda: ops.softmax_cross_entropy(X, torch.tensor([1, -1, 0])), IndexError, "target has the index -1"),
     (lambda: ops.softmax_cross_entropy(X, CLASSES[:2]), ValueError, r"target has shape \[2\], expected \[3\]"),
-    (lambda: ops.softmax_cross_entropy(X, CLASSES.int()), TypeError, "target has dtype Int, expected Long"),
+    (lambda: ops.softmax_cross_entropy(X, CLASSES.int()), TypeError, "target has dtype Int, expected Long or Byte"),
     (lambda: ops.softmax_cross_entropy(X, X[:2]), ValueError, "target has shape"),
-    (lambda: ops.softmax_cross_entropy(X, CLASSES, X[0, :3]), ValueError, r"weight has shape \[3\], expected \[4\]"),
+    (
+        lambda: ops.softmax_cross_entropy(X, CLASSES, X[0, :3]),
+        ValueError,
+        r"weight has shape \[3\], expected \[4\], the classes of self \(shape \[3, 4\]\)",
+    ),
     (lambda: ops.softmax_cross_entropy(X, CLASSES, reduction="avg"), ValueError, "reduction='avg', expected 'none'"),
     (lambda: ops.softmax_cross_entropy(X, CLASSES, label_smoothing=1.5), ValueError, "label_smoothing=1.5, expected"),
     (lambda: ops.softmax_cross_entropy(X, X, ignore_index=2), ValueError, "ignore_index=2 has no meaning"),
@@ -609,6 +623,42 @@ WRONG = [
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+FIVE, INDICES = torch.randn(5, 3, 4), torch.zeros(5, 2, dtype=torch.int64)
+WRONG_IN_SAMPLES = [
+    (lambda x: ops.softmax(x, 2), IndexError, "softmax: dim=2 is out of range for self with 2 dimensions"),
+    (lambda x: ops.log_softmax(x, -3), IndexError, "log_softmax: dim=-3 is out of range for self with 2 dimensions"),
+    (lambda x: ops.softmax(x[0, 0], -2), IndexError, "softmax: dim=-2 is out of range for self with 0 dimensions"),
+    (
+        lambda x: func.vmap(ops.softmax_cross_entropy, (None, 0))(x, INDICES),
+        ValueError,
+        r"target has shape \[2\], expected \[3\] for the indices of classes of self \(shape \[3, 4\]\)",
+    ),
+    (lambda x: ops.sigmoid_binary_cross_entropy(x, x[:2]), ValueError, r"shape \[2, 4\], but self has \[3, 4\]"),
+    (lambda x: ops.sigmoid_binary_cross_entropy(x, x, FIVE), ValueError, r"that of self, \[3, 4\]"),
+]
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("call,error,message", WRONG_IN_SAMPLES, ids=[m for _, _, m in WRONG_IN_SAMPLES])
+def test_errors_under_vmap(call, error, message):
+    """Of one sample: the batch is no dim that an op may name, or sum over."""
+    with pytest.raises(error, match=message):
+        func.vmap(call)(FIVE)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_vmap_over_no_samples(reduction):
+    x, index, weight = torch.randn(0, 3, 4), torch.zeros(0, 3, dtype=torch.int64), torch.rand(0, 4)
+    for f, args in (
+        (lambda x, y: ops.softmax_cross_entropy(x, y, None, reduction), (x, index)),
+        (lambda x, y, w: ops.softmax_cross_entropy(x, y, w, reduction), (x, index, weight)),
+        (lambda x, y: ops.sigmoid_binary_cross_entropy(x, y, None, None, reduction), (x, x)),
+    ):
+        assert func.vmap(f)(*args).shape == ((0, *x.shape[1 : args[1].dim()]) if reduction == "none" else (0,))
+        if reduction != "none":
+            assert func.vmap(func.grad(f))(*args).shape == x.shape
 
 
 @pytest.mark.cpu_only

@@ -159,7 +159,7 @@ class Along {
       } else {
         ExactSum<T> lanes{narrow[k] + fold(few[k]), fold(wide.lost)};
         fold(wide.sum, lanes);
-        total = lane_sum(lanes.sum) + lane_sum(lanes.lost);
+        total = ExactSum<double>{lane_sum(lanes.sum), lane_sum(lanes.lost)}.value();
       }
       const Value sum = static_cast<Value>(total);
       result[k] = {sum, static_cast<Value>(total - static_cast<double>(sum))};
