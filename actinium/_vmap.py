@@ -173,6 +173,22 @@ def _channel_stats_backward(info, in_dims, grad_mean, grad_var, self, mean, dim)
     return fold.unfold(ops._channel_stats_backward(*grads, x, mean, fold.dim)), 0
 
 
+def _checked(op, rule):
+    """The rule, once the op has seen one sample: what it refuses it refuses in the sample's dims and shapes."""
+
+    def checked(info, in_dims, *args):
+        op(*(_sample(arg, b) if isinstance(arg, Tensor) else arg for arg, b in zip(args, in_dims, strict=True)))
+        return rule(info, in_dims, *args)
+
+    return checked
+
+
+def _sample(x, bdim):
+    """A tensor like one sample of x, without elements to compute."""
+    shape = [n for i, n in enumerate(x.shape) if i != bdim]
+    return torch.empty(shape, dtype=x.dtype, device="meta")
+
+
 # ------------------------------------------------------------------------------------------- maxout, packed gates
 
 
@@ -188,7 +204,7 @@ def _packed(op, tensors):
         outputs = op(*args)
         return outputs, _out_dims(outputs)
 
-    return rule
+    return _checked(op, rule)
 
 
 def _maxout_bias(info, in_dims, x, bias):
@@ -202,22 +218,6 @@ def _maxout_bias(info, in_dims, x, bias):
 
 
 # --------------------------------------------------------------------------------------------------------- softmax
-
-
-def _checked(op, rule):
-    """The rule, once the op has seen one sample: what it refuses it refuses in the sample's dims and shapes."""
-
-    def checked(info, in_dims, *args):
-        op(*(_sample(arg, b) if isinstance(arg, Tensor) else arg for arg, b in zip(args, in_dims, strict=True)))
-        return rule(info, in_dims, *args)
-
-    return checked
-
-
-def _sample(x, bdim):
-    """A tensor like one sample of x, without elements to compute."""
-    shape = [n for i, n in enumerate(x.shape) if i != bdim]
-    return torch.empty(shape, dtype=x.dtype, device="meta")
 
 
 def _softmax(op, tensors):

@@ -670,8 +670,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does
     results = Results(worker, library, arguments.fresh)
     part = arguments.op or arguments.dtype or arguments.capability
-    # Those of the best instruction set alone.
-    families = [] if arguments.op or arguments.dtype or best not in (arguments.capability or here) else family_accuracy.measure(library)
+    # They are measured with the best instruction set alone.
+    left_out = arguments.op or arguments.dtype or best not in (arguments.capability or here)
+    families = [] if left_out else family_accuracy.measure(library)
     stopped = False
     try:
         measure_all(chunks, results, Pool(worker, arguments.jobs), console)

@@ -394,17 +394,22 @@ def _limits(run: dict) -> list[str]:
 
 def _unmeasured(found: list[Result], native: str) -> list[str]:
     """What of the grid the run does not have."""
-    known, grid = {result.row for result in found}, list(rows.grid(native))
-    groups: dict[tuple[str, str], list[str]] = {}
-    for row in grid:
-        if row not in known:
-            groups.setdefault((row.size, row.layout), []).append(row.op)
-    parts = []
-    for (size, layout), ops in groups.items():
-        whole = {row.op for row in grid if (row.size, row.layout) == (size, layout)}
-        names = list(dict.fromkeys(ops))
-        parts.append(f"{size} {layout}" + ("" if set(names) == whole else f" ({', '.join(names)})"))
-    return [f"Rows of the grid that were not measured in full: {'; '.join(parts)}.", ""] if parts else []
+    known, lines = {result.row for result in found}, []
+    for threads in rows.THREADS:
+        grid = [row for row in rows.grid(native) if row.threads == threads]
+        groups: dict[tuple[str, str], list[str]] = {}
+        for row in grid:
+            if row not in known:
+                groups.setdefault((row.layout, row.size), []).append(row.op)
+        parts: dict[str, list[str]] = {}
+        for (layout, size), ops in groups.items():
+            whole = {row.op for row in grid if (row.layout, row.size) == (layout, size)}
+            names = list(dict.fromkeys(ops))
+            parts.setdefault(layout, []).append(size + ("" if set(names) == whole else f" ({', '.join(names)})"))
+        if parts:
+            text = "; ".join(f"{layout} {', '.join(sizes)}" for layout, sizes in parts.items())
+            lines.append(f"- {threads} thread{'s' * (threads > 1)}: {text}")
+    return ["Rows of the grid that were not measured in full:", "", *lines, ""] if lines else []
 
 
 def document(run: dict, plot: str) -> str:

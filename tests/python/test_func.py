@@ -93,6 +93,20 @@ def test_vmap(row, dim, inner):
         assert_close(got, torch.stack(want))
 
 
+@pytest.mark.parametrize(
+    "op,args",
+    (("maxout", (2, -3)), ("maxout", (2, 2)), ("gated", ("swish", [], -3)), ("swiglu", (2,))),
+    ids=str,
+)
+def test_vmap_counts_the_dims_of_a_sample(op, args):
+    f, sample = getattr(torch.ops.actinium, op), torch.randn(4, 6)
+    with pytest.raises(IndexError) as alone:
+        f(sample, *args)
+    with pytest.raises(IndexError) as batched:
+        vmap(lambda x: f(x, *args))(torch.randn(5, 4, 6))
+    assert str(batched.value).splitlines()[0] == str(alone.value).splitlines()[0]
+
+
 def test_vmap_of_some_inputs(row):
     """Only x, or only one learned input, has the batch."""
     inputs = small(row)

@@ -75,6 +75,7 @@ CALLS = {
         wants(G, X, BETA, MEAN, VAR, BETA) + (1, [True, True, True, True, True]),
         (G, X, BETA, MEAN, VAR, BETA, 1, [False, True, False, False, True]),
     ],
+    "_dice_check": [(X, BETA[:1], MEAN, VAR, 0.1, 1e-8, 1, None, BETA, MEAN, "both")],
     "_dice_stats": [wants(X) + (None, 1), wants(X) + (WINNERS[:, 0] == 0, 1)],
     "_dice_with_stats": [wants(X, BETA[:1], MEAN, VAR, BETA, MEAN) + (1e-8, "outside", 1)],
     "_dice_forward": [wants(X, BETA) + (None, None, 1e-8, 1), wants(X, BETA) + (MEAN, VAR, 1e-8, 1)],
