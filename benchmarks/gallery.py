@@ -2,7 +2,7 @@
 said of it and is not so. scripts/gallery runs this, which writes docs/gallery.md and docs/gallery/*.svg.
 
 An activation is one entry of ENTRIES. Parameters and defaults come from the operator's schema, their meaning from the
-docstring in actinium.functional, accuracy and speed from docs/accuracy.md and docs/performance-avx2.md, the numbers of
+docstring in actinium.functional, accuracy and speed from docs/accuracy.md and docs/performance-avx512.md, the numbers of
 the counter-examples from the operators; tests/python/test_gallery.py evaluates the formulas.
 """
 # ruff: noqa: RUF001  mathematical signs in the formulas
@@ -54,7 +54,7 @@ from rows import OPS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = "docs/gallery.md"
-ACCURACY, PERFORMANCE = "docs/accuracy.md", "docs/performance-avx2.md"
+ACCURACY, PERFORMANCE = "docs/accuracy.md", "docs/performance-avx512.md"
 FAMILIES = "Functions of several values"  # the title in docs/accuracy.md
 
 # ----------------------------------------------------------------------------------------------------------- entries
@@ -1327,7 +1327,7 @@ The activations of Actinium and what is made with them, a section each:
   ours (of ReLU and LeakyReLU these are NaN alone, of which torch takes the derivative for 1 and 0.01). For functions of
   several values these are random inputs. The document explains the figures and has the other dtypes;
 - speed: times as fast as the builtin with 64K elements of input, one thread / all processors.
-  [performance-avx2.md](performance-avx2.md) has the other sizes and layouts;
+  [performance-avx512.md](performance-avx512.md) has the other sizes and layouts;
 - what is said of it in texts and programs, and is not so, with a counter-example. `D(f, x)` is the derivative of f at
   x, `variance(f, v)` the variance of f(x) for a normal x of mean 0 and variance v.
 

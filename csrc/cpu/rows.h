@@ -13,15 +13,16 @@ template <Pass pass, class T>
 using Several = std::conditional_t<!ACTINIUM_VECTORIZED, T,
                                    std::conditional_t<outputs_of(pass) == 2, math::Pair<T>, math::Pair<math::Pair<T>>>>;
 
-// What a formula computes in, in vectors W: the 8 digits of bfloat16 hide what Coarse leaves out.
-template <class scalar_t, class W>
-using number_t =
-    std::conditional_t<ACTINIUM_VECTORIZED && std::is_same_v<scalar_t, c10::BFloat16>, math::Coarse<true, W>, W>;
+// What a formula computes in, in vectors W: the 8 digits of bfloat16 hide what Coarse leaves out. They do for every
+// input of an activation; among the products of a gate, which are 65,536 times as many, there are some that show it.
+template <Pass pass, class scalar_t, class W>
+using number_t = std::conditional_t<ACTINIUM_VECTORIZED && !is_gated(pass) && std::is_same_v<scalar_t, c10::BFloat16>,
+                                    math::Coarse<true, W>, W>;
 
 // The formula of a pass, for vectors of elements of scalar_t.
 template <template <class> class Activation, Pass pass, class scalar_t, class W>
 struct Body {
-  using Number = number_t<scalar_t, W>;
+  using Number = number_t<pass, scalar_t, W>;
   using Formula = PassFormula<Activation, pass, Number>;
   static constexpr int kOutputs = Formula::kOutputs, kInputs = Formula::kInputs;
 

@@ -64,6 +64,11 @@ def test_rows_of_every_length(log, n, scale, dtype):
         )
 
 
+def test_a_sum_in_float64_loses_nothing():
+    x = torch.randn(1024, 1024, dtype=torch.float64, generator=torch.Generator("cpu").manual_seed(0)) * 3
+    assert_ulps(ops.softmax(x, 1), exact(x, 1, False), 4)
+
+
 @pytest.mark.parametrize("shift", (0.0, 3.3, -200.0, 1e4, -1e6, 3e38))
 def test_large_logits_lose_nothing(shift, wide):
     """The result is that of the differences, which are exact here."""

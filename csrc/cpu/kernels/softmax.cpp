@@ -125,6 +125,21 @@ class Along {
     visit(begin, end, stream_, make, [](auto tag, const auto& at, auto& body) { body(at); });
   }
 
+  // The sum of the lanes: of float32 in double, of float64 one after the other, with what that loses.
+  static ACTINIUM_HD ExactSum<Value> across(const ExactSum<T>& lanes) {
+    if constexpr (sizeof(Value) == sizeof(float)) {
+      const double total = ExactSum<double>{lane_sum(lanes.sum), lane_sum(lanes.lost)}.value();
+      const Value sum = static_cast<Value>(total);
+      return {sum, static_cast<Value>(total - static_cast<double>(sum))};
+    } else {
+      Value each[kLanes<T>];
+      Memory<T>::store(each, lanes.sum);
+      ExactSum<Value> all{0, lane_sum(lanes.lost)};
+      for (const Value lane : each) all.add(lane);
+      return all;
+    }
+  }
+
   // The sums of the terms that body(place, terms) gives. All but the first are counts, whose sums are exact as they
   // are.
   template <int kTerms, class Make>
@@ -153,16 +168,12 @@ class Along {
     });
     std::array<ExactSum<Value>, kTerms> result;
     for (int k = 0; k < kTerms; ++k) {
-      double total;
-      if (k > 0 || steps < kFew) {
-        total = lane_sum(narrow[k] + fold(few[k]));
-      } else {
-        ExactSum<T> lanes{narrow[k] + fold(few[k]), fold(wide.lost)};
+      ExactSum<T> lanes{narrow[k] + fold(few[k]), broadcast<T>(0)};
+      if (k == 0 && steps >= kFew) {
+        lanes.lost = fold(wide.lost);
         fold(wide.sum, lanes);
-        total = ExactSum<double>{lane_sum(lanes.sum), lane_sum(lanes.lost)}.value();
       }
-      const Value sum = static_cast<Value>(total);
-      result[k] = {sum, static_cast<Value>(total - static_cast<double>(sum))};
+      result[k] = across(lanes);
     }
     return result;
   }
