@@ -93,6 +93,7 @@ class Entry:
     axis: str = ""  # and what x is
     accuracy: tuple[str, ...] = ()  # rows of docs/accuracy.md, of functions of one number
     families: tuple[str, ...] = ()  # and of functions of several values
+    about_accuracy: str = ""  # what its figures do not say
     without_accuracy: str = "the result is one of the inputs, and nothing is rounded"
     without_speed: str = ""  # whose rows are near to those of this
     wrong: tuple[Wrong, ...] = ()
@@ -431,6 +432,7 @@ ENTRIES = (
         "activations from one place: torch's own is as fast, and keeps nothing but the result, too.",
         function=relu,
         accuracy=("relu",),
+        about_accuracy="Inputs where the builtin's f' is beyond the bound are NaN, all of them, where it is 1.",
         speed=("relu",),
         wrong=(
             Wrong(
@@ -462,6 +464,7 @@ ENTRIES = (
         function=lambda x, a: leaky_relu(x, a[0].item()),
         curves=({"a": 0.01}, {"a": 0.2}),
         accuracy=("leaky_relu",),
+        about_accuracy="Inputs where the builtin's f' is beyond the bound are NaN, all of them, where it is a.",
         speed=("leaky_relu",),
         wrong=(
             Wrong(
@@ -528,9 +531,9 @@ ENTRIES = (
         speed=("sigmoid",),
         wrong=(
             Wrong(
-                said="Its values are in (−1, 1).",
-                counter="sigmoid(x) > 0",
-                right="In (0, 1). Those of tanh are in (−1, 1): tanh(x) = 2·s(2·x) − 1.",
+                said="It is odd: s(−x) = −s(x).",
+                counter="sigmoid(-x) != -sigmoid(x)",
+                right="s(−x) = 1 − s(x), and its values are in (0, 1). Tanh is odd: tanh(x) = 2·s(2·x) − 1.",
                 at={"x": -4.0},
             ),
             Wrong(
@@ -826,7 +829,7 @@ ENTRIES = (
         ),
         use="The loss where one of several classes is true: images, words. It takes logits, as `F.cross_entropy`, "
         "keeps one number a row beside its inputs, and writes nothing of the size of the logits, where these lie "
-        "densely, but the gradient. With `label_smoothing` the least loss is at a finite margin, and logits do not "
+        "densely and have the dtype of target probabilities, but the gradient. With `label_smoothing` the least loss is at a finite margin, and logits do not "
         "grow without end.",
         function=lambda *v: softmax_cross_entropy(
             torch.stack(v[:3], 1),
@@ -1076,8 +1079,8 @@ ENTRIES = (
         "says another thing.",
         source=paper("OpenAI", "gpt-oss-120b & gpt-oss-20b Model Card", 2025, "2508.10925", "on its architecture")
         + " The formula is that of the model published with it.",
-        use="In gpt-oss, and for its weights; `actinium.nn.SwiGLUClamped` is its layer, with the projections. The "
-        "limits keep the values of 16-bit and 8-bit networks small.",
+        use="In gpt-oss, and for its weights; `actinium.nn.SwiGLUClamped`, in C++ `actinium::nn::SwiGLUClamped`, is the "
+        "whole unit, with the projections. The limits keep the values of 16-bit and 8-bit networks small.",
         function=lambda a, b, limit, α: swiglu_clamped(a, b, limit[0].item(), α[0].item()),
         inputs=lambda x: {"a": x},
         curves=(
@@ -1244,6 +1247,14 @@ def row(path: str, title: str, *cells: str) -> dict[str, str]:
     raise LookupError(f"{path} has no row {' '.join(cells)!r} under {title!r}")
 
 
+def inputs() -> str:
+    """Of what float32 inputs the figures of accuracy are."""
+    whole = row(ACCURACY, "Accuracy", "float32")["inputs of each activation"]
+    sample = re.search(r"[Ee]very\s(\d+th) float32", report(ACCURACY))
+    others = f"; of Swish with another β and of Dice every {sample[1]}" if sample else ""
+    return f"{whole}{others}; of functions of several values random ones"
+
+
 def measured(path: str, names: Iterable[str], known: Iterable[str]) -> bool:
     """Whether the report holds the rows of an entry, which `scripts/accuracy` or `scripts/bench` know of."""
     unknown = [name for name in names if name not in known]
@@ -1253,7 +1264,8 @@ def measured(path: str, names: Iterable[str], known: Iterable[str]) -> bool:
 def accuracy(entry: Entry) -> list[str]:
     if not entry.accuracy and not entry.families:
         return [f"Accuracy: {entry.without_accuracy}.", ""]
-    return accuracy_of_one_number(entry) + accuracy_of_several_values(entry)
+    about = [entry.about_accuracy, ""] if entry.about_accuracy else []
+    return accuracy_of_one_number(entry) + accuracy_of_several_values(entry) + about
 
 
 def accuracy_of_several_values(entry: Entry) -> list[str]:
@@ -1322,10 +1334,9 @@ The activations of Actinium and what is made with them, a section each:
 - plots of f and f', drawn from the operators and their gradients;
 - parameters, with the defaults of the operator's schema;
 - the source, and where the function is of use;
-- accuracy: the largest error over the float32 inputs that [accuracy.md](accuracy.md) names, in units in the last place
-  of the exact result, and where it is; the builtin's, and for how many inputs it is beyond the bound that is set to
-  ours (of ReLU and LeakyReLU these are NaN alone, of which torch takes the derivative for 1 and 0.01). For functions of
-  several values these are random inputs. The document explains the figures and has the other dtypes;
+- accuracy: the largest error over float32 inputs, by the best instruction set, in units in the last place of the exact
+  result, and where it is; the builtin's, and for how many inputs it is beyond the bound that is set to ours. The inputs:
+  {inputs}. [accuracy.md](accuracy.md) explains the figures and has the other dtypes;
 - speed: times as fast as the builtin with 64K elements of input, one thread / all processors.
   [performance-avx512.md](performance-avx512.md) has the other sizes and layouts;
 - what is said of it in texts and programs, and is not so, with a counter-example. `D(f, x)` is the derivative of f at
@@ -1434,7 +1445,7 @@ def document() -> str:
         "# Gallery",
         "",
         "Written by `scripts/gallery`; do not edit.",
-        HEAD.format(accuracy=measured_on(ACCURACY), performance=measured_on(PERFORMANCE)),
+        HEAD.format(inputs=inputs(), accuracy=measured_on(ACCURACY), performance=measured_on(PERFORMANCE)),
         *(f"- [{entry.title}](#{anchor(entry)})" for entry in ENTRIES),
         "",
     ]

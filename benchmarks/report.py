@@ -25,7 +25,7 @@ CONTENDERS = {
     "quick_gelu": "`x * torch.sigmoid(1.702 * x)`, and what autograd makes of it",
     "selu": "`F.selu` (`elu.out`, which it calls, where the output is given)",
     "elu": "`F.elu`",
-    "relu": "`F.relu` (`clamp_min.out`, which it is, where the output is given)",
+    "relu": "`F.relu` (`clamp_min.out`, which it calls, where the output is given)",
     "leaky_relu": "`F.leaky_relu`",
     "sigmoid": "`torch.sigmoid`, whose backward takes the result",
     "tanh": "`torch.tanh`, whose backward takes the result",

@@ -24,7 +24,7 @@ def lecun_normal_(tensor: Tensor, generator: Optional[torch.Generator] = None) -
 
     Raises:
         ValueError: ``tensor`` has fewer than 2 dims.
-        TypeError: ``tensor`` is no tensor.
+        TypeError: ``tensor`` is no tensor, or one of integers.
 
     From LeCun et al., "Efficient BackProp", 1998, section 4.6, and Klambauer et al., "Self-Normalizing Neural
     Networks", 2017, arXiv:1706.02515, section "Initialization".
@@ -39,4 +39,6 @@ def lecun_normal_(tensor: Tensor, generator: Optional[torch.Generator] = None) -
         raise TypeError(f"lecun_normal_: tensor is {tensor!r}, expected a Tensor")
     if tensor.dim() < 2:
         raise ValueError(f"lecun_normal_: tensor has shape {list(tensor.shape)}, expected at least 2 dims")
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        raise TypeError(f"lecun_normal_: tensor has dtype {tensor.dtype}, expected a floating point dtype")
     return torch.nn.init.kaiming_normal_(tensor, nonlinearity="linear", generator=generator)

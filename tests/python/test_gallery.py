@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from formulas import MP
 
@@ -165,6 +166,19 @@ def test_a_counter_example_that_does_not_hold_is_not_written():
 def test_a_row_that_is_not_there_is_an_error(field):
     with pytest.raises(LookupError, match="no row 'none"):
         gallery.section(dataclasses.replace(BY_KEY["mish"], **{field: ("none",)}))
+
+
+def test_it_names_the_inputs_of_the_report(monkeypatch):
+    table = "| dtype | inputs of each activation |\n| --- | --- |\n| float32 | default every 16th; avx512 all 2^32 |\n"
+    monkeypatch.setattr(gallery, "report", lambda path: f"# Accuracy\n\n{table}\nEvery\n997th float32")
+    assert gallery.inputs().startswith("default every 16th; avx512 all 2^32; of Swish with another β and of Dice every 997th;")
+
+
+@pytest.mark.parametrize("builtin, slope", [(F.relu, 1.0), (F.leaky_relu, 0.01)], ids=("relu", "leaky_relu"))
+def test_derivative_at_nan(builtin, slope):
+    """As the sections of ReLU and LeakyReLU say."""
+    nan = torch.tensor([torch.nan])
+    assert gallery.D(builtin, nan) == slope and gallery.D(getattr(gallery, builtin.__name__), nan).isnan()
 
 
 def test_document_is_what_the_script_writes():

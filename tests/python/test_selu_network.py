@@ -119,11 +119,13 @@ def test_weights_of_a_layer(dtype):
     assert torch.equal(lecun_normal_(weight, random.manual_seed(1)), first)
 
 
-def test_a_weight_has_two_dims():
+def test_a_weight_has_two_dims_of_floating_point():
     with pytest.raises(ValueError, match=r"lecun_normal_: tensor has shape \[3\], expected at least 2 dims"):
         lecun_normal_(torch.empty(3))
     with pytest.raises(TypeError, match="lecun_normal_: tensor is None, expected a Tensor"):
         lecun_normal_(None)
+    with pytest.raises(TypeError, match="lecun_normal_: tensor has dtype torch.int64, expected a floating point dtype"):
+        lecun_normal_(torch.empty(3, 3, dtype=torch.int64))
 
 
 # ------------------------------------------------------------------------------------------------------ alpha dropout
