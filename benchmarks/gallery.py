@@ -2,8 +2,8 @@
 said of it and is not so. scripts/gallery runs this, which writes docs/gallery.md and docs/gallery/*.svg.
 
 An activation is one entry of ENTRIES. Parameters and defaults come from the operator's schema, their meaning from the
-docstring in actinium.functional, accuracy and speed from docs/accuracy.md and docs/performance-avx512.md, the numbers of
-the counter-examples from the operators; tests/python/test_gallery.py evaluates the formulas.
+docstring in actinium.functional, accuracy and speed from docs/accuracy.md and docs/performance-avx512.md, the numbers
+of the counter-examples from the operators; tests/python/test_gallery.py evaluates the formulas.
 """
 # ruff: noqa: RUF001  mathematical signs in the formulas
 
@@ -432,7 +432,7 @@ ENTRIES = (
         "activations from one place: torch's own is as fast, and keeps nothing but the result, too.",
         function=relu,
         accuracy=("relu",),
-        about_accuracy="Inputs where the builtin's f' is beyond the bound are NaN, all of them, where it is 1.",
+        about_accuracy="The inputs where the builtin's f' is beyond the bound are all NaN; it is 1 there.",
         speed=("relu",),
         wrong=(
             Wrong(
@@ -464,7 +464,7 @@ ENTRIES = (
         function=lambda x, a: leaky_relu(x, a[0].item()),
         curves=({"a": 0.01}, {"a": 0.2}),
         accuracy=("leaky_relu",),
-        about_accuracy="Inputs where the builtin's f' is beyond the bound are NaN, all of them, where it is a.",
+        about_accuracy="The inputs where the builtin's f' is beyond the bound are all NaN; it is a there.",
         speed=("leaky_relu",),
         wrong=(
             Wrong(
@@ -530,6 +530,12 @@ ENTRIES = (
         accuracy=("sigmoid",),
         speed=("sigmoid",),
         wrong=(
+            Wrong(
+                said="Its range is (−1, 1): left of 0 it is negative.",
+                counter="sigmoid(x) > 0",
+                right="It is (0, 1). That of tanh is (−1, 1): tanh(x) = 2·s(2·x) − 1.",
+                at={"x": -4.0},
+            ),
             Wrong(
                 said="It is odd: s(−x) = −s(x).",
                 counter="sigmoid(-x) != -sigmoid(x)",
@@ -828,9 +834,9 @@ ENTRIES = (
             "section 7",
         ),
         use="The loss where one of several classes is true: images, words. It takes logits, as `F.cross_entropy`, "
-        "keeps one number a row beside its inputs, and writes nothing of the size of the logits, where these lie "
-        "densely and have the dtype of target probabilities, but the gradient. With `label_smoothing` the least loss is at a finite margin, and logits do not "
-        "grow without end.",
+        "keeps one number a row beside its inputs, and writes nothing of the size of the logits but the gradient, "
+        "where its inputs lie densely and have one dtype. With `label_smoothing` the least loss is at a finite margin, "
+        "and logits do not grow without end.",
         function=lambda *v: softmax_cross_entropy(
             torch.stack(v[:3], 1),
             torch.stack(v[3:6], 1),
@@ -1079,8 +1085,8 @@ ENTRIES = (
         "says another thing.",
         source=paper("OpenAI", "gpt-oss-120b & gpt-oss-20b Model Card", 2025, "2508.10925", "on its architecture")
         + " The formula is that of the model published with it.",
-        use="In gpt-oss, and for its weights; `actinium.nn.SwiGLUClamped`, in C++ `actinium::nn::SwiGLUClamped`, is the "
-        "whole unit, with the projections. The limits keep the values of 16-bit and 8-bit networks small.",
+        use="In gpt-oss, and for its weights; `actinium.nn.SwiGLUClamped`, in C++ `actinium::nn::SwiGLUClamped`, is "
+        "the whole unit, with the projections. The limits keep the values of 16-bit and 8-bit networks small.",
         function=lambda a, b, limit, α: swiglu_clamped(a, b, limit[0].item(), α[0].item()),
         inputs=lambda x: {"a": x},
         curves=(
@@ -1334,9 +1340,10 @@ The activations of Actinium and what is made with them, a section each:
 - plots of f and f', drawn from the operators and their gradients;
 - parameters, with the defaults of the operator's schema;
 - the source, and where the function is of use;
-- accuracy: the largest error over float32 inputs, by the best instruction set, in units in the last place of the exact
-  result, and where it is; the builtin's, and for how many inputs it is beyond the bound that is set to ours. The inputs:
-  {inputs}. [accuracy.md](accuracy.md) explains the figures and has the other dtypes;
+- accuracy: the largest error by the best instruction set, in units in the last place of the exact result, and where it
+  is; the builtin's, and for how many inputs it is beyond the bound that is set to ours. [accuracy.md](accuracy.md)
+  explains the figures and has the other dtypes. The inputs, float32:
+  {inputs};
 - speed: times as fast as the builtin with 64K elements of input, one thread / all processors.
   [performance-avx512.md](performance-avx512.md) has the other sizes and layouts;
 - what is said of it in texts and programs, and is not so, with a counter-example. `D(f, x)` is the derivative of f at
