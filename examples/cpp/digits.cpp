@@ -72,8 +72,8 @@ void run(const std::string& folder) {
   std::ofstream results(folder + "/results.csv");
   results.precision(17);
   results << "activation,prediction_difference,gradient_difference,loss_before,loss_after,python_before,python_after\n";
-  std::printf("%-10s %14s %14s %22s %22s\n", "", "predictions,", "gradients,", "loss before, after", "in Python");
-  std::printf("%-10s %14s %14s\n", "", "difference", "difference");
+  std::printf("%-13s %14s %14s %22s %22s\n", "", "predictions,", "gradients,", "loss before, after", "in Python");
+  std::printf("%-13s %14s %14s\n", "", "difference", "difference");
 
   for (const c10::IValue& entry : data.at("names").toListRef()) {
     const std::string name = entry.toStringRef();
@@ -93,7 +93,7 @@ void run(const std::string& folder) {
     const double before = python.at("before").toTensor().item<double>();
     const double after = python.at("after").toTensor().item<double>();
 
-    std::printf("%-10s %14.3g %14.3g %11.6f %10.6f %11.6f %10.6f\n", name.c_str(), of_predictions, of_gradients,
+    std::printf("%-13s %14.3g %14.3g %11.6f %10.6f %11.6f %10.6f\n", name.c_str(), of_predictions, of_gradients,
                 step.before, step.after, before, after);
     results << name << ',' << of_predictions << ',' << of_gradients << ',' << step.before << ',' << step.after << ','
             << before << ',' << after << '\n';

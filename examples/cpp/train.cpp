@@ -29,6 +29,7 @@ void run(const std::string& folder, int epochs) {
   nn::Sequential net(nn::Conv2d(nn::Conv2dOptions(1, 16, 3).padding(1)), actinium::nn::Mish(), nn::MaxPool2d(2),
                      nn::Flatten(), nn::Linear(256, 64), actinium::nn::Dice(64), nn::Linear(64, 128),
                      actinium::nn::Maxout(4), nn::Linear(32, 10));
+  actinium::nn::CrossEntropyLoss criterion;
   torch::optim::Adam optimizer(net->parameters(), 2e-3);
 
   net->train();
@@ -36,7 +37,7 @@ void run(const std::string& folder, int epochs) {
   for (int epoch = 0; epoch < epochs; ++epoch) {
     for (const Tensor& batch : torch::randperm(images.size(0)).split(64)) {
       optimizer.zero_grad();
-      const Tensor error = torch::cross_entropy_loss(net->forward(images.index({batch})), labels.index({batch}));
+      const Tensor error = criterion(net->forward(images.index({batch})), labels.index({batch}));
       error.backward();
       optimizer.step();
       loss = error.item<double>();

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 EXAMPLES = Path(__file__).resolve().parents[1]
@@ -88,9 +89,13 @@ def train_all(data: training.Digits, epochs: int, seed: int, folder: Path) -> di
     with tqdm(total=steps, unit="step", mininterval=0.2 if sys.stderr.isatty() else 10, smoothing=0) as bar:
         for activation in ACTIVATIONS:
             accuracies = []
-            for name, module in (("actinium", activation.ours), (activation.builtin_name, activation.builtin)):
+            for name, module, loss in (
+                ("actinium", activation.ours, actinium.functional.softmax_cross_entropy),
+                (activation.builtin_name, activation.builtin, torch.nn.functional.cross_entropy),
+            ):
                 bar.set_description(f"{activation.name}: {name}", refresh=False)
-                net = training.train(lambda: activation.network(module), data, epochs, seed, bar.update)  # noqa: B023
+                network = partial(activation.network, module)
+                net = training.train(network, loss, data, epochs, seed, bar.update)
                 predictions = training.predict(net, data.test_images)
                 accuracies.append(training.accuracy(predictions, data.test_labels))
                 if name == "actinium":

@@ -21,7 +21,7 @@ Factory = Callable[[int], nn.Module]
 
 
 def convolutional(activation: Factory) -> nn.Module:
-    """Mish, Swish, ELU, PReLU and Tanh: two convolutions."""
+    """Mish, Swish, ReLU and its relatives, sigmoid and tanh: two convolutions."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1),
         activation(16),
@@ -139,6 +139,17 @@ def gated(activation: Factory) -> nn.Module:
     )
 
 
+class CompositeSwish(nn.Module):
+    """Swish with a trainable beta as it is written without Actinium."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beta = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.beta * x)
+
+
 class CompositeDice(nn.Module):
     """Dice as it is written without Actinium."""
 
@@ -199,11 +210,23 @@ class Activation:
 ACTIVATIONS = [
     Activation("mish", convolutional, lambda _: actinium.nn.Mish(), lambda _: nn.Mish(), "nn.Mish"),
     Activation("swish", convolutional, lambda _: actinium.nn.Swish(), lambda _: nn.SiLU(), "nn.SiLU"),
+    Activation(
+        "swish_beta",
+        convolutional,
+        lambda _: actinium.nn.Swish(trainable=True),
+        lambda _: CompositeSwish(),
+        "x s(beta x)",
+    ),
     Activation("gelu_tanh", blocks, lambda _: actinium.nn.GELUTanh(), lambda _: nn.GELU("tanh"), 'nn.GELU("tanh")'),
     Activation("gelu", blocks, lambda _: actinium.nn.GELU(), lambda _: nn.GELU(), "nn.GELU"),
     Activation("quick_gelu", blocks, lambda _: actinium.nn.QuickGELU(), lambda _: CompositeQuickGELU(), "x s(1.702x)"),
+    Activation("relu", convolutional, lambda _: actinium.nn.ReLU(), lambda _: nn.ReLU(), "nn.ReLU"),
+    Activation(
+        "leaky_relu", convolutional, lambda _: actinium.nn.LeakyReLU(), lambda _: nn.LeakyReLU(), "nn.LeakyReLU"
+    ),
     Activation("elu", convolutional, lambda _: actinium.nn.ELU(), lambda _: nn.ELU(), "nn.ELU"),
     Activation("prelu", convolutional, actinium.nn.PReLU, nn.PReLU, "nn.PReLU"),
+    Activation("sigmoid", convolutional, lambda _: actinium.nn.Sigmoid(), lambda _: nn.Sigmoid(), "nn.Sigmoid"),
     Activation("tanh", convolutional, lambda _: actinium.nn.Tanh(), lambda _: nn.Tanh(), "nn.Tanh"),
     Activation("swiglu", gated, lambda _: actinium.nn.Gated("swish"), lambda _: CompositeSwiGLU(), "chunk, silu, mul"),
     Activation("selu", self_normalizing, lambda _: actinium.nn.SELU(), lambda _: nn.SELU(), "nn.SELU"),

@@ -13,6 +13,8 @@ from torch.nn.functional import cross_entropy
 
 BATCH = 64
 
+Loss = Callable[[Tensor, Tensor], Tensor]  # of logits and labels
+
 
 @dataclass(frozen=True)
 class Digits:
@@ -33,7 +35,9 @@ def digits() -> Digits:
     return Digits((train_images - mean) / deviation, train_labels, (test_images - mean) / deviation, test_labels)
 
 
-def train(make: Callable[[], nn.Module], data: Digits, epochs: int, seed: int, step: Callable[[], None]) -> nn.Module:
+def train(
+    make: Callable[[], nn.Module], loss: Loss, data: Digits, epochs: int, seed: int, step: Callable[[], None]
+) -> nn.Module:
     """A trained network. The seed sets its initial values, the order of the images, and what dropout drops."""
     torch.manual_seed(seed)
     net = make().train()
@@ -43,7 +47,7 @@ def train(make: Callable[[], nn.Module], data: Digits, epochs: int, seed: int, s
     for _ in range(epochs):
         for batch in torch.randperm(len(data.train_labels)).split(BATCH):
             optimizer.zero_grad()
-            cross_entropy(net(data.train_images[batch]), data.train_labels[batch]).backward()
+            loss(net(data.train_images[batch]), data.train_labels[batch]).backward()
             optimizer.step()
             schedule.step()
             step()
@@ -75,7 +79,8 @@ class Step:
 
 
 def one_step(net: nn.Module, images: Tensor, labels: Tensor, rate: float, seed: int) -> Step:
-    """Of a copy of the network; what dropout drops is the same before and after. digits.cpp does the same."""
+    """Of a copy of the network, with torch's loss; what dropout drops is the same before and after. digits.cpp does the
+    same."""
     net = copy.deepcopy(net).train()
     optimizer = torch.optim.SGD(net.parameters(), rate)
     torch.manual_seed(seed)
