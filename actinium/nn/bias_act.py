@@ -39,8 +39,7 @@ class LinearAct(Linear):
     ) -> None:
         super().__init__(in_features, out_features, bias, device, dtype)
         self.activation = activation
-        self.params = [float(p) for p in params]
-        F.activate(torch.empty(0, device="cpu"), activation, self.params)  # a wrong argument is named here
+        self.params = _checked(activation, params)
 
     def forward(self, input: Tensor) -> Tensor:
         product = torch.nn.functional.linear(input, self.weight)
@@ -100,8 +99,7 @@ class Conv2dAct(Conv2d):
             dtype,
         )
         self.activation = activation
-        self.params = [float(p) for p in params]
-        F.activate(torch.empty(0, device="cpu"), activation, self.params)  # a wrong argument is named here
+        self.params = _checked(activation, params)
 
     def forward(self, input: Tensor) -> Tensor:
         convolved = self._conv_forward(input, self.weight, None)
@@ -111,6 +109,13 @@ class Conv2dAct(Conv2d):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, {_named(self.activation, self.params)}"
+
+
+def _checked(activation: str, params: Sequence[float]) -> list[float]:
+    """The params as numbers; a wrong one, or an unknown activation, is named where the module is made."""
+    numbers = [float(p) for p in params]
+    F.activate(torch.empty(0, device="cpu"), activation, numbers)
+    return numbers
 
 
 def _named(activation: str, params: list[float]) -> str:

@@ -28,13 +28,11 @@ const char* const kName = "sigmoid_binary_cross_entropy";
 
 void check(const Tensor& self, const Tensor& target, const OptionalTensor& weight, const OptionalTensor& pos_weight) {
   check_input(kName, "self", self);
-  check_given(kName, "target", target);
   check_like(kName, "target", target, self);
   const auto check_weight = [&](const char* argument, const OptionalTensor& w) {
     if (!w) return;
     check_input(kName, argument, *w);
-    TORCH_CHECK(w->device() == self.device(), kName, ": ", argument, " is on ", w->device(), ", but self is on ",
-                self.device());
+    check_device(kName, argument, *w, self);
     bool fits = w->dim() <= self.dim();
     for (int64_t d = 1; fits && d <= w->dim(); ++d) fits = w->sym_size(-d) == 1 || w->sym_size(-d) == self.sym_size(-d);
     TORCH_CHECK_VALUE(fits, kName, ": ", argument, " has shape ", shape_of(*w),

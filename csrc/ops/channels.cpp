@@ -14,14 +14,17 @@ int64_t wrap_dim(const char* op, const Tensor& self, int64_t dim) {
 
 SymInt channels_of(const Tensor& self, int64_t dim) { return self.dim() == 0 ? SymInt(1) : self.sym_size(dim); }
 
-void check_parameter(const char* op, const char* argument, const Tensor& parameter, const Tensor& self,
-                     const SymInt& channels, int64_t dim, bool one_allowed) {
+void check_beside(const char* op, const char* argument, const Tensor& parameter, const Tensor& self) {
   check_given(op, argument, parameter);
   const auto dtype = parameter.scalar_type();
   TORCH_CHECK_TYPE(dtype == self.scalar_type() || dtype == opmath_type(self.scalar_type()), op, ": ", argument,
                    " has dtype ", dtype, ", but self has ", self.scalar_type());
-  TORCH_CHECK(parameter.device() == self.device(), op, ": ", argument, " is on ", parameter.device(),
-              ", but self is on ", self.device());
+  check_device(op, argument, parameter, self);
+}
+
+void check_parameter(const char* op, const char* argument, const Tensor& parameter, const Tensor& self,
+                     const SymInt& channels, int64_t dim, bool one_allowed) {
+  check_beside(op, argument, parameter, self);
   const SymInt numel = parameter.sym_numel();
   TORCH_CHECK_VALUE((one_allowed && numel == 1) || (parameter.dim() == 1 && numel == channels), op, ": ", argument,
                     " has shape ", shape_of(parameter), ", expected ", one_allowed ? "one element or " : "", "[",

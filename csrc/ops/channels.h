@@ -15,7 +15,9 @@ namespace actinium::ops {
 int64_t wrap_dim(const char* op, const Tensor& self, int64_t dim);
 SymInt channels_of(const Tensor& self, int64_t dim);
 
-// A parameter of 1 or C elements, of self's dtype, or float32 beside a 16-bit self.
+// A parameter of self's dtype, or float32 beside a 16-bit self.
+void check_beside(const char* op, const char* argument, const Tensor& parameter, const Tensor& self);
+// And of 1 or C elements.
 void check_parameter(const char* op, const char* argument, const Tensor& parameter, const Tensor& self,
                      const SymInt& channels, int64_t dim, bool one_allowed);
 

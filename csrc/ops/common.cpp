@@ -34,12 +34,20 @@ void check_input(const char* op, const char* argument, const Tensor& t) {
   TORCH_CHECK_NOT_IMPLEMENTED(!t.is_nested(), op, ": ", argument, " is a nested tensor, which has no kernel here");
 }
 
-void check_like(const char* op, const char* argument, const Tensor& t, const Tensor& self, const char* like) {
-  check_given(op, argument, t);
+void check_dtype(const char* op, const char* argument, const Tensor& t, const Tensor& self, const char* like) {
   TORCH_CHECK_TYPE(t.scalar_type() == self.scalar_type(), op, ": ", argument, " has dtype ", t.scalar_type(), ", but ",
                    like, " has ", self.scalar_type());
+}
+
+void check_device(const char* op, const char* argument, const Tensor& t, const Tensor& self, const char* like) {
   TORCH_CHECK(t.device() == self.device(), op, ": ", argument, " is on ", t.device(), ", but ", like, " is on ",
               self.device());
+}
+
+void check_like(const char* op, const char* argument, const Tensor& t, const Tensor& self, const char* like) {
+  check_given(op, argument, t);
+  check_dtype(op, argument, t, self, like);
+  check_device(op, argument, t, self, like);
   TORCH_CHECK_VALUE(t.sym_sizes() == self.sym_sizes(), op, ": ", argument, " has shape ", shape_of(t), ", but ", like,
                     " has ", shape_of(self));
 }
@@ -79,9 +87,8 @@ void prepare_out(const char* op, const Tensor& out, const Tensor& self) {
     if (!symbolic) at::assert_no_internal_overlap(out);
     return;
   }
-  TORCH_CHECK_TYPE(out.scalar_type() == self.scalar_type(), op, ": out has dtype ", out.scalar_type(),
-                   ", but self has ", self.scalar_type());
-  TORCH_CHECK(out.device() == self.device(), op, ": out is on ", out.device(), ", but self is on ", self.device());
+  check_dtype(op, "out", out, self);
+  check_device(op, "out", out, self);
   if (symbolic) {  // sizes that a compiler does not know yet; TensorIterator wants numbers
     if (out.sym_sizes() != self.sym_sizes()) out.resize__symint(self.sym_sizes());
     return;

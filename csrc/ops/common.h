@@ -31,6 +31,9 @@ inline std::string full_name(const std::string& name, const std::string& overloa
 void check_given(const char* op, const char* argument, const Tensor& t);
 // ops compute float32, float64, bfloat16 and float16, dense.
 void check_input(const char* op, const char* argument, const Tensor& t);
+// `t` has the dtype, or is on the device, of `self`, an argument called `like`.
+void check_dtype(const char* op, const char* argument, const Tensor& t, const Tensor& self, const char* like = "self");
+void check_device(const char* op, const char* argument, const Tensor& t, const Tensor& self, const char* like = "self");
 // `t` goes with `self`, an argument called `like`: same shape, dtype and device.
 void check_like(const char* op, const char* argument, const Tensor& t, const Tensor& self, const char* like = "self");
 // The op's kernels for the device of self, or an error that says what to load.

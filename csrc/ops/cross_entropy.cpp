@@ -62,8 +62,7 @@ std::vector<SymInt> check(const Tensor& self, const Tensor& target, const Option
   TORCH_CHECK_VALUE(self.dim() >= 1, kName, ": self has no dimensions, expected at least 1");
   TORCH_CHECK_VALUE(0 <= label_smoothing && label_smoothing <= 1, kName, ": label_smoothing=", label_smoothing,
                     ", expected a number from 0 to 1");
-  TORCH_CHECK(target.device() == self.device(), kName, ": target is on ", target.device(), ", but self is on ",
-              self.device());
+  check_device(kName, "target", target, self);
   std::vector<SymInt> rows = self.sym_sizes().vec();
   const SymInt classes = rows[class_dim(self)];
   rows.erase(rows.begin() + class_dim(self));
@@ -82,7 +81,7 @@ std::vector<SymInt> check(const Tensor& self, const Tensor& target, const Option
     TORCH_CHECK_VALUE(weight->dim() == 1 && weight->sym_numel() == classes, kName, ": weight has shape ",
                       shape_of(*weight), ", expected [", classes, "], the classes of self (shape ", shape_of(self),
                       ")");
-    check_parameter(kName, "weight", *weight, self, classes, class_dim(self), /*one_allowed=*/false);
+    check_beside(kName, "weight", *weight, self);
   }
   return rows;
 }

@@ -330,7 +330,7 @@ const auto& with_stats_op() {
 
 void check_mask(const char* op, const Tensor& mask, const Tensor& self, int64_t dim) {
   TORCH_CHECK_TYPE(mask.scalar_type() == at::kBool, op, ": mask has dtype ", mask.scalar_type(), ", expected Bool");
-  TORCH_CHECK(mask.device() == self.device(), op, ": mask is on ", mask.device(), ", but self is on ", self.device());
+  check_device(op, "mask", mask, self);
   std::vector<SymInt> sizes = self.sym_sizes().vec();
   if (self.dim() > 0) sizes.erase(sizes.begin() + dim);
   TORCH_CHECK_VALUE(mask.sym_sizes() == c10::SymIntArrayRef(sizes), op, ": mask has shape ", shape_of(mask),

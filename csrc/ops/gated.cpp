@@ -119,13 +119,15 @@ using Packed = Differentiable<GatedPacked>;
 
 Tensor two(const char* op, const Tensor& gate, const Tensor& up, string_view activation, ArrayRef<double> params = {}) {
   if (!gate.is_nested()) check_two(op, gate, up);
-  named_gate(op, activation, params, gate.scalar_type());
+  // Numbers of the caller are named by its own name.
+  if (!params.empty()) named_gate(op, activation, params, gate.scalar_type());
   return Two::forward_op().call(gate, up, activation, params);
 }
 Tensor packed(const char* op, const Tensor& self, string_view activation, int64_t dim, string_view layout,
               ArrayRef<double> params = {}) {
   check_packed(op, self, dim, layout);
-  named_gate(op, activation, params, self.scalar_type());
+  // Numbers of the caller are named by its own name.
+  if (!params.empty()) named_gate(op, activation, params, self.scalar_type());
   return Packed::forward_op().call(self, activation, params, dim, layout);
 }
 

@@ -50,8 +50,7 @@ int64_t check_arguments(const char* op, const Tensor& t, const SymInt& pieces, i
 void check_indices(const char* op, const Tensor& indices, const Tensor& self, c10::SymIntArrayRef sizes) {
   TORCH_CHECK_TYPE(indices.scalar_type() == at::kByte, op, ": indices has dtype ", indices.scalar_type(),
                    ", expected Byte");
-  TORCH_CHECK(indices.device() == self.device(), op, ": indices is on ", indices.device(), ", but self is on ",
-              self.device());
+  check_device(op, "indices", indices, self);
   TORCH_CHECK_VALUE(indices.sym_sizes() == sizes, op, ": indices has shape ", shape_of(indices), ", expected ", sizes);
 }
 
@@ -172,9 +171,8 @@ Values bias_forward(const Tensor& self, const Tensor& bias) {
   const char* const op = "_maxout_bias";
   check_input(op, "self", self);
   TORCH_CHECK_VALUE(bias.dim() == 2, op, ": bias has shape ", shape_of(bias), ", expected [pieces, units]");
-  TORCH_CHECK_TYPE(bias.scalar_type() == self.scalar_type(), op, ": bias has dtype ", bias.scalar_type(),
-                   ", but self has ", self.scalar_type());
-  TORCH_CHECK(bias.device() == self.device(), op, ": bias is on ", bias.device(), ", but self is on ", self.device());
+  check_dtype(op, "bias", bias, self);
+  check_device(op, "bias", bias, self);
   const SymInt pieces = bias.sym_size(0);
   const int64_t dim = check_arguments(op, self, pieces, -1, "piece");
   TORCH_CHECK_VALUE(self.sym_size(dim) == bias.sym_numel(), op, ": self has shape ", shape_of(self),
@@ -288,14 +286,13 @@ Tensor linear_maxout(const Tensor& self, const Tensor& weight, const std::option
   check_input(op, "self", self);
   // autocast gives all of them one type
   const bool autocast = at::autocast::is_autocast_enabled(self.device().type());
-  const auto check_beside = [&](const char* name, const Tensor& t) {
+  const auto check_kind = [&](const char* name, const Tensor& t) {
     check_given(op, name, t);
-    TORCH_CHECK_TYPE(autocast || t.scalar_type() == self.scalar_type(), op, ": ", name, " has dtype ", t.scalar_type(),
-                     ", but self has ", self.scalar_type());
-    TORCH_CHECK(t.device() == self.device(), op, ": ", name, " is on ", t.device(), ", but self is on ", self.device());
+    if (!autocast) check_dtype(op, name, t, self);
+    check_device(op, name, t, self);
   };
-  check_beside("weight", weight);
-  if (bias) check_beside("bias", *bias);
+  check_kind("weight", weight);
+  if (bias) check_kind("bias", *bias);
   TORCH_CHECK_VALUE(weight.dim() == 3, op, ": weight has shape ", shape_of(weight),
                     ", expected [pieces, units, features]");
   TORCH_CHECK_VALUE(self.dim() > 0 && self.sym_size(-1) == weight.sym_size(2), op, ": self has shape ", shape_of(self),
